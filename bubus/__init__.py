@@ -1,0 +1,1 @@
+"""The event bus for strictly typed async Python."""
