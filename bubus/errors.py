@@ -29,6 +29,8 @@ BubusError
 ├── HandlerCancelled(RuntimeError)        a handler let a CancelledError out
 ├── EventCancelled(RuntimeError)          cancelled with the handler that dispatched it
 ├── BusStopped(RuntimeError)              cut off by `stop()` or the end of the loop
+├── NotSettledError(AssertionError)       a test left events or tasks behind
+├── StuckLoopError(RuntimeError)          virtual time: everybody waits, nothing is scheduled
 └── MissingExtraError(ImportError)        an optional dependency is not installed
 ```
 """
@@ -90,7 +92,9 @@ def _report(title: str, errors: Sequence[dict[str, Any]]) -> str:
         where = ".".join(str(part) for part in error["loc"])
         kind = type(error["input"]).__name__
         lines += [where] * bool(where)
-        lines.append(f"  {error['msg']} [type={error['type']}, input_value={_short(error['input'])}, input_type={kind}]")
+        lines.append(
+            f"  {error['msg']} [type={error['type']}, input_value={_short(error['input'])}, input_type={kind}]"
+        )
     return "\n".join(lines)
 
 
@@ -197,6 +201,14 @@ class EventCancelled(BubusError, RuntimeError):  # noqa: N818 - names an outcome
 
 class BusStopped(BubusError, RuntimeError):  # noqa: N818 - fixed by design.md
     """The bus was stopped, or its event loop ended, before the work was done."""
+
+
+class NotSettledError(BubusError, AssertionError):
+    """A test ended while events were unfinished, counters did not add up or tasks were left."""
+
+
+class StuckLoopError(BubusError, RuntimeError):
+    """In virtual time every task waits and nothing is scheduled: a deadlock."""
 
 
 class MissingExtraError(BubusError, ImportError):
