@@ -31,7 +31,14 @@ BubusError
 ├── BusStopped(RuntimeError)              cut off by `stop()` or the end of the loop
 ├── NotSettledError(AssertionError)       a test left events or tasks behind
 ├── StuckLoopError(RuntimeError)          virtual time: everybody waits, nothing is scheduled
-└── MissingExtraError(ImportError)        an optional dependency is not installed
+├── MissingExtraError(ImportError)        an optional dependency is not installed
+└── LogError                              the write-ahead log; its OSErrors carry errno and filename
+    ├── LogOpenError(OSError)             the log cannot be opened, locked or repaired
+    │   └── LogLockedError                someone else has it open
+    ├── LogWriteError(OSError)            a line is not in the log, or not safely
+    │   ├── LogLineTooLongError           a line longer than `max_line_bytes`
+    │   └── LogClosedError                the log is closed, or belongs to the parent process
+    └── LogDamagedError(ValueError)       a line is not what was written
 ```
 """
 
@@ -213,3 +220,66 @@ class StuckLoopError(BubusError, RuntimeError):
 
 class MissingExtraError(BubusError, ImportError):
     """An optional dependency is not installed."""
+
+
+class LogError(BubusError):
+    """Root of what the write-ahead log reports."""
+
+
+class LogOpenError(LogError, OSError):
+    """The log cannot be opened, locked or repaired."""
+
+    def __reduce__(self) -> Any:
+        return OSError.__reduce__(self)
+
+
+class LogLockedError(LogOpenError):
+    """Someone else has the log open: two writers would spoil it."""
+
+    pid: int | None = None
+    """Process id of the owner, None when it left none."""
+
+
+class LogWriteError(LogError, OSError):
+    """
+    A line is not in the log, or nobody knows whether it will still be there after a power cut.
+
+    The event itself is complete; its handlers have run.
+    """
+
+    lines: tuple[bytes, ...] = ()
+    """The lost lines, without `event_seq` and `event_crc`, for an `on_error` that wants to save them elsewhere."""
+
+    def __reduce__(self) -> Any:
+        return OSError.__reduce__(self)
+
+
+class LogLineTooLongError(LogWriteError):
+    """A line is longer than the log's `max_line_bytes`, so that no reader would accept it."""
+
+
+class LogClosedError(LogWriteError):
+    """The log is closed, or was opened by the process this one was forked from."""
+
+
+class LogDamagedError(LogError, ValueError):
+    """A line of a log is not what was written: torn, changed, missing, repeated or too long."""
+
+    file: str
+    """Path of the file."""
+
+    line: int
+    """Number of the line in that file, from 1."""
+
+    offset: int
+    """Bytes before that line in that file (decompressed)."""
+
+    reason: str
+    """What is wrong, safe to print."""
+
+    def __init__(self, file: str, line: int, offset: int, reason: str) -> None:
+        self.file = file
+        self.line = line
+        self.offset = offset
+        self.reason = reason
+        super().__init__(f"{file}, line {line}, byte {offset}: {reason}")
