@@ -1,0 +1,281 @@
+"""
+Numbers, text and other single values: what each type accepts, and what it makes of it.
+
+Every kind has two checks. The strict one takes the type's own instances; the lax one also takes what pydantic's
+lax mode takes. Exact instances never get here, the compiled code lets them pass before.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import os
+import re
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from bubus._faults import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INT_TEXT: Final = re.compile(r"\s*([+-]?[0-9]+(?:_[0-9]+)*)(?:\.0+)?\s*")
+_FLOAT_TEXT: Final = re.compile(r"\s*[+-]?(?:[0-9.][0-9._e+-]*|inf|infinity|nan)\s*", re.IGNORECASE)
+_MAX_INT_DIGITS: Final = 4300
+_MAX_EXACT: Final = 2**63
+_TRUE: Final = frozenset({"1", "on", "t", "true", "y", "yes"})
+_FALSE: Final = frozenset({"0", "off", "f", "false", "n", "no"})
+_UUID_BYTES: Final = 16
+
+
+def _text(value: object, kind: str) -> str | None:
+    """Return the text that *value* is or encodes, None if it is neither."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            fail(kind, value)
+    return None
+
+
+def strict_int(value: object) -> int:
+    """Accept an int that is no bool."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__int__(value)
+    fail("int_type", value)
+
+
+def lax_int(value: object) -> int:
+    """Accept also bools, whole numbers of other types and decimal text."""
+    if isinstance(value, int):
+        return int(value)
+    if (text := _text(value, "int_parsing")) is not None:
+        return _int_from_text(text, value)
+    if isinstance(value, enum.Enum) and isinstance(value.value, int):
+        return int(value.value)
+    return _int_from_number(value)
+
+
+def _int_from_text(text: str, value: object) -> int:
+    match = _INT_TEXT.fullmatch(text)
+    if len(text) > _MAX_INT_DIGITS:
+        fail("int_parsing_size", value)
+    if match is None:
+        fail("int_parsing", value)
+    return int(match[1])
+
+
+def _int_from_number(value: object) -> int:
+    index = getattr(value, "__index__", None)
+    if index is not None and not isinstance(value, type):
+        return int(index())
+    number = _float_or_none(value)
+    if number is None:
+        fail("int_type", value)
+    if not math.isfinite(number):
+        fail("finite_number", value)
+    if number != math.floor(number):
+        fail("int_from_float", value)
+    if abs(number) >= _MAX_EXACT and isinstance(value, float):
+        fail("int_parsing_size", value)
+    return int(value) if isinstance(value, Decimal | Fraction) else int(number)
+
+
+def _float_or_none(value: object) -> float | None:
+    if isinstance(value, type) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+        return None
+    try:
+        return float(value)  # pyright: ignore[reportArgumentType] - has one of the two methods float() asks for
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def strict_float(value: object) -> float:
+    """Accept a number that is no bool, from anything that converts itself to float."""
+    number = None if isinstance(value, bool | str | bytes) else _float_or_none(value)
+    if number is None:
+        fail("float_type", value)
+    return number
+
+
+def lax_float(value: object) -> float:
+    """Accept also bools and text."""
+    if (text := _text(value, "float_parsing")) is not None:
+        return _float_from_text(text, value)
+    number = _float_or_none(value)
+    if number is None:
+        fail("float_type", value)
+    return number
+
+
+def _float_from_text(text: str, value: object) -> float:
+    try:
+        if _FLOAT_TEXT.fullmatch(text):
+            return float(text)
+    except ValueError:
+        pass
+    fail("float_parsing", value)
+
+
+def strict_bool(value: object) -> bool:
+    """Accept True and False."""
+    if isinstance(value, bool):
+        return value
+    fail("bool_type", value)
+
+
+def lax_bool(value: object) -> bool:
+    """Accept also 0 and 1 of any number type, and the usual words."""
+    if isinstance(value, bool):
+        return value
+    if (text := _text(value, "bool_parsing")) is not None:
+        return _bool_from_text(text, value)
+    number = _float_or_none(value)
+    if number is None or number not in (0, 1):
+        fail("bool_parsing" if isinstance(value, int) and abs(value) < _MAX_EXACT else "bool_type", value)
+    return number == 1
+
+
+def _bool_from_text(text: str, value: object) -> bool:
+    word = text.lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    fail("bool_parsing", value)
+
+
+def strict_str(value: object) -> str:
+    """Accept a str; a subclass' instance becomes a plain str."""
+    if isinstance(value, enum.Enum) and isinstance(value, str):
+        return str.__str__(value.value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    fail("string_type", value)
+
+
+def lax_str(value: object) -> str:
+    """Accept also UTF-8 bytes, and enum members by their value."""
+    if isinstance(value, bytes | bytearray):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            fail("string_unicode", value)
+    if isinstance(value, enum.Enum) and not isinstance(value, str):
+        return str(value.value)
+    return strict_str(value)
+
+
+def strict_bytes(value: object) -> bytes:
+    """Accept bytes."""
+    if isinstance(value, bytes):
+        return value
+    fail("bytes_type", value)
+
+
+def lax_bytes(value: object) -> bytes:
+    """Accept also a bytearray, and text, which becomes UTF-8."""
+    if isinstance(value, bytearray):
+        return bytes(value)
+    if isinstance(value, str):
+        return _utf8(value)
+    return strict_bytes(value)
+
+
+def _utf8(value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        fail("string_unicode", value)
+
+
+def strict_none(value: object) -> None:
+    """Accept None."""
+    if value is not None:
+        fail("none_required", value)
+
+
+def strict_decimal(value: object) -> Decimal:
+    """Accept a finite Decimal."""
+    if not isinstance(value, Decimal):
+        fail("is_instance_of", value, **{"class": "Decimal"})
+    if not value.is_finite():
+        fail("finite_number", value)
+    return value
+
+
+def lax_decimal(value: object) -> Decimal:
+    """Accept also whole numbers, text, and floats as they print."""
+    if isinstance(value, Decimal):
+        return strict_decimal(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        fail("decimal_type", value)
+    try:
+        number = Decimal(str(value) if isinstance(value, float) else value)
+    except (InvalidOperation, ValueError):
+        fail("decimal_parsing", value)
+    return number if number.is_finite() else fail("finite_number", value)
+
+
+def strict_uuid(value: object) -> UUID:
+    """Accept a UUID."""
+    if isinstance(value, UUID):
+        return value
+    fail("is_instance_of", value, **{"class": "UUID"})
+
+
+def lax_uuid(value: object) -> UUID:
+    """Accept also text, and bytes that hold 16 bytes or text."""
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, bytes) and len(value) == _UUID_BYTES:
+        return UUID(bytes=value)
+    text = _text(value, "uuid_type")
+    if text is None:
+        fail("uuid_type", value)
+    try:
+        return UUID(text)
+    except ValueError as error:
+        fail("uuid_parsing", value, error=str(error))
+
+
+def strict_path(value: object) -> Path:
+    """Accept a Path."""
+    if isinstance(value, Path):
+        return value
+    fail("is_instance_of", value, **{"class": "Path"})
+
+
+def lax_path(value: object) -> Path:
+    """Accept also text and anything else that is path-like."""
+    if isinstance(value, Path):
+        return value
+    if isinstance(value, str | os.PathLike):
+        return _path(value)  # pyright: ignore[reportUnknownArgumentType] - PathLike[Unknown] is all isinstance tells
+    fail("path_type", value)
+
+
+def _path(value: Any) -> Path:
+    try:
+        return Path(value)
+    except TypeError:
+        fail("path_type", value)
+
+
+SCALARS: Final[dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]] = {
+    int: ("int", strict_int, lax_int),
+    float: ("float", strict_float, lax_float),
+    bool: ("bool", strict_bool, lax_bool),
+    str: ("str", strict_str, lax_str),
+    bytes: ("bytes", strict_bytes, lax_bytes),
+    type(None): ("none", strict_none, strict_none),
+    Decimal: ("decimal", strict_decimal, lax_decimal),
+    UUID: ("uuid", strict_uuid, lax_uuid),
+    Path: ("path", strict_path, lax_path),
+}
+"""Type: its name in locations, its strict check and its lax one."""

@@ -1,0 +1,149 @@
+"""Lists, sets, tuples and mappings: checks made of the checks for their parts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, ItemsView, Iterable, KeysView, Mapping, Sequence, ValuesView
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from bubus._faults import Collector, Invalid, fail, fault
+
+if TYPE_CHECKING:
+    from bubus._types import Check
+
+_NO_LIST: Final = (str, bytes, bytearray, Mapping)
+
+Accepts = Callable[[object], bool]
+
+
+def accepts_iterable(value: object) -> bool:
+    """Tell whether lax mode takes *value* for a list, set or tuple."""
+    return isinstance(value, Iterable) and not isinstance(value, _NO_LIST)
+
+
+def accepts_mapping(value: object) -> bool:
+    """Tell whether lax mode takes *value* for a dict."""
+    return isinstance(value, Mapping)
+
+
+def accepts_only(*types: type) -> Accepts:
+    """Return a test for instances of *types* (strict mode)."""
+    return lambda value: isinstance(value, types)
+
+
+def accepts_exactly(*types: type) -> Accepts:
+    """Return a test for instances of *types* themselves, without their subclasses."""
+    return lambda value: type(value) in types
+
+
+def each(item: Check, values: Sequence[Any]) -> list[Any]:
+    """
+    Return what *item* makes of each value.
+
+    Raises:
+        Invalid: With the faults of all values.
+    """
+    try:
+        return [item(value) for value in values]
+    except Invalid:
+        faults = Collector()
+        results = [faults.run(item, value, index) for index, value in enumerate(values)]
+        faults.close()
+        return results
+
+
+def collection_check(kind: str, accepts: Accepts, build: Callable[[list[Any]], Any], item: Check | None) -> Check:
+    """Return a check for a list, set, frozenset, deque or tuple of any length."""
+
+    def check(value: Any) -> Any:
+        if not accepts(value):
+            fail(kind, value)
+        values = list(value)
+        return build(values if item is None else each(item, values))
+
+    return check
+
+
+def unhashable_safe(check: Check) -> Check:
+    """Return *check* of a set, with a fault instead of a TypeError for parts that cannot be in one."""
+
+    def safe(value: Any) -> Any:
+        try:
+            return check(value)
+        except TypeError as error:
+            raise Invalid([fault("type_error", value, error=error)]) from error
+
+    return safe
+
+
+def tuple_check(accepts: Accepts, items: Sequence[Check]) -> Check:
+    """Return a check for a tuple of fixed length."""
+    expected = len(items)
+
+    def check(value: Any) -> Any:
+        if not accepts(value):
+            fail("tuple_type", value)
+        values = list(value)
+        if len(values) > expected:
+            fail("too_long", value, field_type="Tuple", max_length=expected, actual_length=len(values))
+        faults = Collector()
+        results = [faults.run(item, part, index) for index, (item, part) in enumerate(zip(items, values, strict=False))]
+        for index in range(len(values), expected):
+            faults.add(fault("missing", value), index)
+        faults.close()
+        return tuple(results)
+
+    return check
+
+
+def mapping_check(
+    accepts: Accepts, build: Callable[[dict[Any, Any]], Any], key: Check | None, item: Check | None, kind: str = "dict_type"
+) -> Check:
+    """Return a check for a dict and its relatives."""
+
+    def check(value: Any) -> Any:
+        if not accepts(value):
+            fail(kind, value)
+        pairs = dict(value)
+        return build(pairs if key is None and item is None else _each_pair(key or _same, item or _same, pairs))
+
+    return check
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _each_pair(key: Check, item: Check, pairs: Mapping[Any, Any]) -> dict[Any, Any]:
+    try:
+        return {key(name): item(value) for name, value in pairs.items()}
+    except Invalid:
+        faults = Collector()
+        results = {
+            faults.run(key, name, _part(name), "[key]"): faults.run(item, value, _part(name))
+            for name, value in pairs.items()
+        }
+        faults.close()
+        return results
+
+
+def _part(name: object) -> int | str:
+    return name if isinstance(name, int | str) and not isinstance(name, bool) else str(name)
+
+
+def msgspec_first(exact: type, annotation: Any, slow: Check) -> Check:
+    """Return a check that lets msgspec try *annotation* in C; what it does not take goes to *slow*."""
+    convert = msgspec.convert
+
+    def check(value: Any) -> Any:
+        if type(value) is exact:
+            try:
+                return convert(value, annotation)
+            except msgspec.ValidationError:
+                return slow(value)
+        return slow(value)
+
+    return check

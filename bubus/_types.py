@@ -1,0 +1,34 @@
+"""Names that several modules share: type variables and the sentinel for "not given"."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias
+
+from typing_extensions import TypeVar
+
+T = TypeVar("T")
+"""Any type."""
+
+T_co = TypeVar("T_co", covariant=True)
+"""Any type that is only handed out."""
+
+T_EventResultType = TypeVar("T_EventResultType", default=Any)
+"""What the handlers of an event return; `Any` for a bare `BaseEvent`."""
+
+Check: TypeAlias = Callable[[Any], Any]
+"""Takes a value, returns the value to keep, raises `bubus._faults.Invalid`."""
+
+
+class Missing(enum.Enum):
+    """Type of `MISSING`, of use in annotations as ``Literal[Missing.MISSING]``."""
+
+    MISSING = "MISSING"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final[Literal[Missing.MISSING]] = Missing.MISSING
+"""Stands for an argument that was not given, where None is a value."""
