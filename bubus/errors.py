@@ -31,6 +31,10 @@ BubusError
 ├── BusStopped(RuntimeError)              cut off by `stop()` or the end of the loop
 ├── NotSettledError(AssertionError)       a test left events or tasks behind
 ├── StuckLoopError(RuntimeError)          virtual time: everybody waits, nothing is scheduled
+├── AttemptTimeout(TimeoutError)          an attempt of a `retry` function exceeded its timeout
+├── SemaphoreTimeout(TimeoutError)        a `retry` function got no slot in time
+├── SemaphoreDirError(PermissionError)    the directory of semaphores cannot be trusted
+├── NotRetryableError(TypeError)          `retry` was put on something that cannot be repeated
 ├── MissingExtraError(ImportError)        an optional dependency is not installed
 └── LogError                              the write-ahead log; its OSErrors carry errno and filename
     ├── LogOpenError(OSError)             the log cannot be opened, locked or repaired
@@ -216,6 +220,36 @@ class NotSettledError(BubusError, AssertionError):
 
 class StuckLoopError(BubusError, RuntimeError):
     """In virtual time every task waits and nothing is scheduled: a deadlock."""
+
+
+class AttemptTimeout(BubusError, TimeoutError):  # noqa: N818 - derives from TimeoutError
+    """An attempt of a function under `retry` exceeded its `timeout`."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.name = name
+        self.seconds = seconds
+        super().__init__(f"{name} ran longer than timeout={seconds:g} s; raise `timeout`, or use None for no limit")
+
+
+class SemaphoreTimeout(BubusError, TimeoutError):  # noqa: N818 - derives from TimeoutError
+    """A function under `retry` got no slot of its semaphore within `semaphore_timeout`."""
+
+    def __init__(self, name: str, limit: int, seconds: float) -> None:
+        self.name = name
+        self.limit = limit
+        self.seconds = seconds
+        super().__init__(
+            f"all {limit} slots of the semaphore {name!r} stayed taken for semaphore_timeout={seconds:g} s; raise "
+            "`semaphore_limit` or `semaphore_timeout`, or use semaphore_timeout=None to wait for ever"
+        )
+
+
+class SemaphoreDirError(BubusError, PermissionError):
+    """The directory of the multiprocess semaphores is not ours, or others may write to it."""
+
+
+class NotRetryableError(BubusError, TypeError):
+    """`retry` was put on something whose calls it cannot repeat."""
 
 
 class MissingExtraError(BubusError, ImportError):
