@@ -1,0 +1,529 @@
+"""EventBus: what users hold. It checks arguments and wires the parts; the parts do the work."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+import warnings
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, overload
+from weakref import WeakSet
+
+import attrs
+
+from bubus._context import live_call
+from bubus._dispatch import Options
+from bubus._event import BaseEvent, tree_row
+from bubus._expect import Expectation, Expectations, Predicate, Waiting
+from bubus._handlers import AnyHandler, Registry, Subscription, normalize_pattern
+from bubus._history import History
+from bubus._ids import new_id
+from bubus._scheduler import Scheduler
+from bubus._statistics import Statistics
+from bubus._threads import Delivery
+from bubus._tree import describe_value, escape, render
+from bubus._waiting import blocks_bus
+from bubus.errors import (
+    BusNameError,
+    DeadlockError,
+    NoLoopError,
+    NotAnEventError,
+    NotSubscribedError,
+    OptionError,
+    OptionTypeError,
+    PatternError,
+    WaitTimeout,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from types import TracebackType
+
+logger = logging.getLogger("bubus")
+
+E = TypeVar("E", bound=BaseEvent[Any])
+E_co = TypeVar("E_co", covariant=True)
+R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
+
+
+class EventClass(Protocol[E_co, R_contra]):
+    """A class of events *E* whose handlers return *R*: what ``class Login(BaseEvent[str])`` is to a type checker."""
+
+    def __event_contract__(self, handler: Callable[[E_co], R_contra], /) -> None: ...
+
+
+class HandlerDecorator(Protocol[E_co, R_contra]):
+    """What ``bus.on(Login)`` returns: it checks event and result, and gives the function back."""
+
+    @overload
+    def __call__(
+        self, handler: Callable[[E_co], Awaitable[R_contra | None]], /
+    ) -> Callable[[E_co], Awaitable[R_contra | None]]: ...
+    @overload
+    def __call__(self, handler: Callable[[E_co], R_contra | None], /) -> Callable[[E_co], R_contra | None]: ...
+
+
+class NamedDecorator(Protocol):
+    """What ``bus.on("name")`` returns: it takes a handler of any event class, and gives it back."""
+
+    def __call__(self, handler: Callable[[E], R], /) -> Callable[[E], R]: ...
+
+
+class _Default:
+    """The type of an argument that was not given."""
+
+
+_UNSET = _Default()
+
+# All buses together; above it one warning names them.
+_MEMORY_LIMIT = 50 * 1024 * 1024
+
+
+class EventBus:
+    """
+    An event bus: handlers are registered with `on`, events are given to `dispatch`.
+
+    Each bus runs its events first in, first out, one at a time, in the event loop it is first used in; different
+    buses run concurrently. A bus needs no closing: it has no task or timer while it is idle.
+
+    Args:
+        name: Any printable name; one that another running bus has gets a suffix and a warning.
+        wal_path: Where to log events.
+        parallel_handlers: Run all handlers of an event at once instead of one after another.
+        max_history_size: Events to remember; more only while they are in flight. None = all, 0 = only in flight.
+        max_pending: Events that may wait in the queue; more raise `CapacityError`, except inside handlers.
+            None = no limit. By default 100, or no limit if *max_history_size* is None.
+        cancel_grace: Seconds that a cancelled handler has to end before it is left behind.
+        max_depth: How deep handlers may dispatch inside handlers.
+        slow_handler_seconds: Seconds after which a running handler is warned of, once. 0 = never.
+
+    Raises:
+        OptionError: If a number is out of range.
+        OptionTypeError: If an argument has the wrong type.
+        BusNameError: If the name is empty or not printable.
+    """
+
+    all_instances: ClassVar[WeakSet[EventBus]] = WeakSet()
+    """All buses that are alive, except those ended by ``stop(clear=True)``."""
+
+    name: str
+    id: str
+    """A uuid7: what tells one bus from another."""
+
+    def __init__(
+        self,
+        name: str | None = None,
+        wal_path: str | None = None,
+        parallel_handlers: bool = False,
+        max_history_size: int | None = 50,
+        *,
+        max_pending: int | None | _Default = _UNSET,
+        cancel_grace: float = 0.2,
+        max_depth: int = 100,
+        slow_handler_seconds: float = 15.0,
+    ) -> None:
+        if wal_path is not None:
+            raise OptionError("wal_path is not available in this version yet; leave it out")
+        _check_count("max_history_size", max_history_size, least=0)
+        _check_count("max_depth", max_depth, least=1)
+        if isinstance(max_pending, _Default):
+            max_pending = None if max_history_size is None else 100
+        _check_count("max_pending", max_pending, least=1)
+        _check_flag("parallel_handlers", parallel_handlers)
+        self.id = new_id()
+        self.name = _free_name(name, self.id)
+        self._home = _running_loop()
+        self._scheduler = Scheduler(
+            bus_id=self.id,
+            bus_name=self.name,
+            registry=Registry(self.id),
+            history=History(max_history_size),
+            expectations=Expectations(),
+            options=Options(
+                parallel_handlers,
+                _checked_seconds("cancel_grace", cancel_grace),
+                max_depth,
+                _checked_seconds("slow_handler_seconds", slow_handler_seconds),
+            ),
+            max_pending=max_pending,
+            warn_of_memory=_warn_of_memory,
+        )
+        EventBus.all_instances.add(self)
+
+    def __repr__(self) -> str:
+        counts = self.statistics()
+        return (
+            f"<{type(self).__name__} {escape(self.name)}: "
+            f"{counts.pending} pending, {counts.started} started, {counts.completed} completed>"
+        )
+
+    # -- registering -------------------------------------------------------------------------------------------------
+
+    @overload
+    def on(
+        self, pattern: EventClass[E, R], handler: Callable[[E], Coroutine[Any, Any, R | None]], /
+    ) -> Subscription: ...
+    @overload
+    def on(self, pattern: EventClass[E, R], handler: Callable[[E], Awaitable[R | None]], /) -> Subscription: ...
+    @overload
+    def on(self, pattern: EventClass[E, R], handler: Callable[[E], R | None], /) -> Subscription: ...
+    @overload
+    def on(self, pattern: EventClass[E, R], handler: Callable[[E], E], /) -> Subscription: ...
+    @overload
+    def on(self, pattern: str, handler: Callable[[BaseEvent[Any]], object], /) -> Subscription: ...
+    @overload
+    def on(self, pattern: str, handler: Callable[[E], object], /) -> Subscription: ...
+    @overload
+    def on(self, pattern: EventClass[E, R], /) -> HandlerDecorator[E, R]: ...
+    @overload
+    def on(self, pattern: str, /) -> NamedDecorator: ...
+    def on(self, pattern: object, handler: object = _UNSET, /) -> object:
+        """
+        Call *handler* for every event that *pattern* means.
+
+        Args:
+            pattern: An event class (its subclasses are meant too), the name of an event type, or ``"*"``.
+            handler: Any callable of one event, sync or async; without it, a decorator is returned.
+
+        Raises:
+            PatternError: If *pattern* is nothing of these.
+            HandlerError: If *handler* cannot be called with one event.
+        """
+        return self._register(pattern, handler, once=False)
+
+    @overload
+    def once(
+        self, pattern: EventClass[E, R], handler: Callable[[E], Coroutine[Any, Any, R | None]], /
+    ) -> Subscription: ...
+    @overload
+    def once(self, pattern: EventClass[E, R], handler: Callable[[E], Awaitable[R | None]], /) -> Subscription: ...
+    @overload
+    def once(self, pattern: EventClass[E, R], handler: Callable[[E], R | None], /) -> Subscription: ...
+    @overload
+    def once(self, pattern: EventClass[E, R], handler: Callable[[E], E], /) -> Subscription: ...
+    @overload
+    def once(self, pattern: str, handler: Callable[[BaseEvent[Any]], object], /) -> Subscription: ...
+    @overload
+    def once(self, pattern: str, handler: Callable[[E], object], /) -> Subscription: ...
+    @overload
+    def once(self, pattern: EventClass[E, R], /) -> HandlerDecorator[E, R]: ...
+    @overload
+    def once(self, pattern: str, /) -> NamedDecorator: ...
+    def once(self, pattern: object, handler: object = _UNSET, /) -> object:
+        """Call *handler* for the next event that *pattern* means, and never again; see `on`."""
+        return self._register(pattern, handler, once=True)
+
+    def _register(self, pattern: object, handler: object, *, once: bool) -> object:
+        if handler is not _UNSET:
+            return self._subscribe(pattern, handler, once=once)
+        normalize_pattern(pattern)
+
+        def decorate(function: object) -> object:
+            self._subscribe(pattern, function, once=once)
+            return function
+
+        return decorate
+
+    def _subscribe(self, pattern: object, handler: object, *, once: bool) -> Subscription:
+        registry = self._scheduler.registry
+        target = _forward_target(handler)
+        forwards_to = None if target is None else target.name
+        return Subscription(registry.add(pattern, handler, once=once, forwards_to=forwards_to), registry)
+
+    @overload
+    def off(self, subscription: Subscription, /) -> None: ...
+    @overload
+    def off(self, pattern: EventClass[Any, Any] | str, handler: Callable[[Any], object], /) -> None: ...
+    def off(self, pattern: object, handler: object = _UNSET, /) -> None:
+        """
+        End a registration: ``off(subscription)`` or ``off(pattern, handler)``.
+
+        Raises:
+            NotSubscribedError: If it is not registered on this bus.
+        """
+        registry = self._scheduler.registry
+        if not isinstance(pattern, Subscription):
+            registry.remove(pattern, None if handler is _UNSET else handler)
+        elif not registry.discard(pattern.handler):
+            raise NotSubscribedError(f"{pattern.handler.name} is not registered on bus {self.name!r} (any more)")
+
+    @property
+    def handlers(self) -> Mapping[str, list[AnyHandler]]:
+        """The registered callables by the name of their pattern."""
+        return self._scheduler.registry.by_name()
+
+    # -- dispatching -------------------------------------------------------------------------------------------------
+
+    def dispatch(self, event: E) -> E:
+        """
+        Queue *event* and return it at once, still pending; ``await`` it to wait until it is complete.
+
+        Inside a handler the event becomes a child of the one being handled. A rejected event is left as it was.
+
+        Raises:
+            NotAnEventError: If it is no event.
+            NoLoopError: If no event loop runs in this thread.
+            WrongLoopError: If the bus, or the event, belongs to another loop.
+            AlreadyDispatchedError: If this bus has had the event already.
+            CapacityError: If `max_pending` events are queued.
+            BusStopping: While `stop` runs.
+            BusClosed: After ``stop(clear=True)``.
+        """
+        if not isinstance(event, BaseEvent):
+            raise NotAnEventError(f"cannot dispatch {describe_value(event)}: make an instance of a BaseEvent subclass")
+        self._scheduler.accept(event, self)
+        return event
+
+    def dispatch_threadsafe(self, event: E) -> Future[E]:
+        """
+        Dispatch *event* from any thread; the future holds the completed event, or what `dispatch` raised.
+
+        Raises:
+            NotAnEventError: If it is no event.
+            NoLoopError: If the bus was neither made nor used in an event loop that still runs.
+        """
+        if not isinstance(event, BaseEvent):
+            raise NotAnEventError(f"cannot dispatch {describe_value(event)}: make an instance of a BaseEvent subclass")
+        loop = self._scheduler.loop or self._home
+        if loop is None or loop.is_closed():
+            raise NoLoopError(
+                f"bus {self.name!r} belongs to no running event loop: make it, or dispatch a first event, inside the loop"
+            )
+        delivery = Delivery(self, event)
+        future = delivery.future
+        loop.call_soon_threadsafe(delivery)
+        return future
+
+    @overload
+    def expect(
+        self,
+        event_type: EventClass[E, Any],
+        timeout: float | None = None,
+        predicate: Callable[[E], object] | None = None,
+        *,
+        include: Callable[[E], object] | None = None,
+        exclude: Callable[[E], object] | None = None,
+    ) -> Coroutine[Any, Any, E]: ...
+    @overload
+    def expect(
+        self,
+        event_type: str,
+        timeout: float | None = None,
+        predicate: Callable[[BaseEvent[Any]], object] | None = None,
+        *,
+        include: Callable[[BaseEvent[Any]], object] | None = None,
+        exclude: Callable[[BaseEvent[Any]], object] | None = None,
+    ) -> Coroutine[Any, Any, BaseEvent[Any]]: ...
+    def expect(
+        self,
+        event_type: object,
+        timeout: float | None = None,
+        predicate: Predicate | None = None,
+        *,
+        include: Predicate | None = None,
+        exclude: Predicate | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """
+        Wait for the next event that is dispatched on this bus and fits; it is returned still pending.
+
+        Waiting and its clock begin with this call, not with the first ``await``: call it before what causes the event.
+
+        Args:
+            event_type: A pattern as for `on`.
+            timeout: Seconds; None = for ever.
+            predicate: Tells whether an event fits.
+            include: The same under its other name; both must hold.
+            exclude: Tells whether an event does not fit.
+
+        Raises:
+            PatternError: If *event_type* is no pattern.
+            NoLoopError: If no event loop runs.
+            WaitTimeout: After *timeout* seconds (a TimeoutError).
+            BusStopped: If the bus is stopped meanwhile.
+            Exception: What a predicate raised.
+        """
+        key = normalize_pattern(event_type)
+        loop = _running_loop()
+        if loop is None:
+            raise NoLoopError("expect() needs a running event loop: call it inside an async function")
+        deadline = None if timeout is None else loop.time() + _checked_seconds("timeout", timeout)
+        wanted = tuple(check for check in (predicate, include) if check is not None)
+        waiting = Waiting(key, wanted, exclude, deadline, loop.create_future())
+        return Expectation[BaseEvent[Any]](waiting, self._scheduler.expectations)
+
+    # -- what is going on --------------------------------------------------------------------------------------------
+
+    @property
+    def event_history(self) -> dict[str, BaseEvent[Any]]:
+        """The remembered events by id, oldest first."""
+        return self._scheduler.history.events
+
+    @property
+    def events_pending(self) -> list[BaseEvent[Any]]:
+        """The remembered events that no bus has begun with."""
+        return [event for event in self.event_history.values() if event.event_status == "pending"]
+
+    @property
+    def events_started(self) -> list[BaseEvent[Any]]:
+        """The remembered events that are being handled, or wait for their children."""
+        return [event for event in self.event_history.values() if event.event_status == "started"]
+
+    @property
+    def events_completed(self) -> list[BaseEvent[Any]]:
+        """The remembered events that are done."""
+        return [event for event in self.event_history.values() if event.event_status == "completed"]
+
+    def statistics(self) -> Statistics:
+        """Return counts of what has become of all events so far."""
+        return self._scheduler.statistics()
+
+    def log_tree(self) -> str:
+        """Return the remembered events as a tree: handlers, results, durations, errors and children."""
+        history = self.event_history
+        roots = [tree_row(event) for event in history.values() if event.event_parent_id not in history]
+        return f"{escape(self.name)}\n{render(roots)}" if roots else f"{escape(self.name)}: no events"
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    async def wait_until_idle(self, timeout: float | None = None) -> None:
+        """
+        Wait until nothing is queued or running on this bus.
+
+        Args:
+            timeout: Seconds; None = as long as it takes.
+
+        Raises:
+            WaitTimeout: After *timeout* seconds (a TimeoutError).
+            DeadlockError: Inside a handler that this bus waits for.
+            WrongLoopError: If the bus runs in another loop.
+        """
+        call = live_call()
+        if call is not None and blocks_bus(call, self.id):
+            raise DeadlockError(
+                f"bus {self.name!r} is never idle inside its own handler {call.handler.name}; "
+                "wait outside, or await single events"
+            )
+        self._scheduler.check_loop()
+        try:
+            async with asyncio.timeout(None if timeout is None else _checked_seconds("timeout", timeout)) as clock:
+                await self._scheduler.until_idle()
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise WaitTimeout(f"bus {self.name!r} was not idle within {timeout} s: {self!r}") from None
+
+    async def stop(self, timeout: float | None = None, clear: bool = False) -> None:
+        """
+        Let events finish for *timeout* seconds (None = 0), then cut off the rest; returns within `cancel_grace` of that.
+
+        What is cut off becomes `BusStopped` errors; everybody who waits wakes up. The bus can be used again, also in
+        another loop.
+
+        Args:
+            timeout: Seconds; ``math.inf`` = as long as it takes.
+            clear: End the bus for good: forget its handlers and history and free its name.
+
+        Raises:
+            OptionError: If *timeout* is negative.
+            WrongLoopError: If the bus has work in another loop.
+        """
+        seconds = 0.0 if timeout is None else _checked_seconds("timeout", timeout, infinite=True)
+        self._scheduler.check_memory()
+        await self._scheduler.stop(seconds)
+        if clear:
+            self._scheduler.close()
+            EventBus.all_instances.discard(self)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]:
+        """Finish all events, or cut them off if the block raised."""
+        await self.stop(timeout=math.inf if kind is None else 0)
+        return False
+
+
+def _forward_target(handler: object) -> EventBus | None:
+    """Return the bus whose `dispatch` *handler* is, if it is one."""
+    owner = getattr(handler, "__self__", None)
+    if isinstance(owner, EventBus) and getattr(handler, "__name__", None) == "dispatch":
+        return owner
+    return None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _free_name(name: object, bus_id: str) -> str:
+    if name is None:
+        return f"EventBus_{bus_id[-8:]}"
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise BusNameError(f"{describe_value(name)} is no name for a bus: use any printable text that is not empty")
+    if not _is_taken(name):
+        return name
+    gc.collect()  # a bus that was dropped inside a reference cycle may still hold the name
+    if not _is_taken(name):
+        return name
+    new = f"{name}_{bus_id[-8:]}"
+    warnings.warn(
+        f"an EventBus named {name!r} exists already, this one is called {new!r}; "
+        "give each bus a name of its own, or stop() the other one first",
+        UserWarning,
+        stacklevel=3,
+    )
+    return new
+
+
+def _is_taken(name: str) -> bool:
+    return any(bus.name == name and not bus._scheduler.stopped for bus in list(EventBus.all_instances))
+
+
+def _check_count(option: str, value: object, *, least: int) -> None:
+    if value is None and option != "max_depth":
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise OptionTypeError(f"{option}={describe_value(value)} must be a whole number of at least {least}")
+    if value < least:
+        raise OptionError(f"{option}={value} must be at least {least}")
+
+
+def _check_flag(option: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise OptionTypeError(f"{option}={describe_value(value)} must be True or False")
+
+
+def _checked_seconds(option: str, value: object, *, infinite: bool = False) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise OptionTypeError(f"{option}={describe_value(value)} must be a number of seconds")
+    if value < 0 or math.isnan(value) or (math.isinf(value) and not infinite):
+        raise OptionError(f"{option}={value} must be a number of seconds that is not negative")
+    return value
+
+
+_memory_warned = False
+
+
+def _warn_of_memory() -> None:
+    global _memory_warned  # noqa: PLW0603 - once per process
+    buses = list(EventBus.all_instances)
+    total = sum(bus._scheduler.history.bytes for bus in buses)
+    if total <= _MEMORY_LIMIT or _memory_warned:
+        return
+    _memory_warned = True
+    largest = sorted(buses, key=lambda bus: bus._scheduler.history.bytes, reverse=True)
+    shown = ", ".join(f"{escape(bus.name)} {bus._scheduler.history.bytes / 1e6:.1f} MB" for bus in largest[:10])
+    logger.warning(
+        "high memory usage: the histories of all event buses hold %.1f MB (%s); "
+        "lower max_history_size, or keep large payloads outside events",
+        total / 1e6,
+        shown,
+    )

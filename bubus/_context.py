@@ -1,0 +1,90 @@
+"""Who runs right now: the handler call that code runs in, and what a bus offers to an awaited event."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable
+
+    from bubus._bus import EventBus
+    from bubus._event import BaseEvent
+    from bubus._handlers import Handler
+    from bubus._result import EventResult
+    from bubus._state import EventState, Share
+
+
+class Runner(Protocol):
+    """What an event knows of the scheduler of a bus that accepted it."""
+
+    def start(self) -> None:
+        """Begin with the queue now if nothing runs, instead of in the next turn of the loop."""
+        ...
+
+    def run_out_of_turn(self, shares: Iterable[Share], nesting: int) -> None:
+        """Take *shares* out of the queue and run them one after another, beside what runs already."""
+        ...
+
+    def cut(self, share: Share, error: BaseException) -> None:
+        """Cut *share* off for the reason *error*: its handlers get the bus' grace to end."""
+        ...
+
+    def settle_leftovers(self) -> None:
+        """Settle what a closed event loop has left behind."""
+        ...
+
+    def event_completed(self, share: Share) -> None:
+        """Learn that the event of *share* is complete on every bus, with all its children."""
+        ...
+
+
+@attrs.define(eq=False, repr=False)
+class Call:
+    """One call of one handler for one event; the token that tells inside from outside."""
+
+    share: Share
+    event: BaseEvent[Any]
+    handler: Handler
+    result: EventResult[Any]
+
+    nesting: int = 0
+    """How many eager starts lie below this one on the Python stack."""
+
+    live: bool = True
+    """Whether the handler still runs: only then its tasks count as inside."""
+
+    task: asyncio.Task[None] | None = None
+    """The handler's own task; None for one that has not started or is a plain function."""
+
+    timer: asyncio.TimerHandle | None = None
+    """Armed only while the handler is suspended."""
+
+    start_time: float = 0.0
+    """The loop's clock, in seconds, when the handler started."""
+
+    cut: BaseException | None = None
+    """Why the handler was cancelled, if it was."""
+
+    spared: bool = False
+    """Set while the handler itself runs `stop`, which must not cancel it."""
+
+    waiting_for: list[EventState] = attrs.Factory(list["EventState"])
+    """The events that the handler's own task awaits right now."""
+
+    @property
+    def bus(self) -> EventBus:
+        """The bus that runs the handler."""
+        return self.share.bus
+
+
+current_call: ContextVar[Call | None] = ContextVar("bubus_current_call", default=None)
+
+
+def live_call() -> Call | None:
+    """Return the call this code runs in, or None outside handlers and after the handler has returned."""
+    call = current_call.get()
+    return call if call is not None and call.live else None

@@ -1,0 +1,456 @@
+"""
+Run ONE event on one bus: its handlers, their clocks, their cancellation, their records.
+
+A call ends in exactly one place, `_settle`. Handlers run in tasks of their own, so that cancelling, leaving
+behind or waiting for one touches no other. On CPython 3.12+ these tasks start eagerly: a handler that does
+not suspend never reaches the loop, and needs no timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import sys
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from bubus._context import Call, current_call
+from bubus._event import BaseEvent
+from bubus._result import EventResult
+from bubus._state import EventState, Share, Stage, accepted_state, state_of
+from bubus._tree import describe_error, escape
+from bubus.errors import (
+    BusStopped,
+    DepthError,
+    EventCancelled,
+    HandlerCancelled,
+    HandlerTimeout,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from bubus._handlers import Handler
+
+logger = logging.getLogger("bubus")
+
+_EAGER = sys.version_info >= (3, 12)
+
+# Eager starts nest on the Python stack and overflow it between 150 and 200; beyond this many, go through the loop.
+MAX_NESTING = 32
+
+abandoned: set[asyncio.Task[None]] = set()
+"""Tasks of handlers that did not let themselves be cancelled; kept until they end."""
+
+
+@attrs.frozen
+class Options:
+    """How a bus runs its events."""
+
+    parallel_handlers: bool
+    cancel_grace: float
+    """Seconds that a cancelled handler has to end."""
+
+    max_depth: int
+    slow_handler_seconds: float
+    """Seconds after which a running handler is warned of; 0 = never."""
+
+
+def spawn(
+    work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context, *, eager: bool = True
+) -> asyncio.Task[None]:
+    """Start *work* as a task: at once where Python can, else in the next turn of the loop."""
+    if _EAGER and eager:
+        return asyncio.Task(work, loop=loop, context=context, eager_start=True)
+    return asyncio.Task(work, loop=loop, context=context)
+
+
+# -- the handlers of one event -------------------------------------------------------------------------------------
+
+
+async def run(share: Share, handlers: Sequence[Handler], options: Options, nesting: int) -> None:
+    """Run *handlers* for the event of *share*; returns when every one has settled, whatever they do."""
+    state = accepted_state(share.event)
+    state.advance("started")
+    share.calls = [_open_call(share, state, handler, nesting) for handler in handlers]
+    if state.depth > options.max_depth:
+        _refuse_depth(share, state, options)
+    elif options.parallel_handlers:
+        await _run_together(share, state, options)
+    else:
+        await _run_in_order(share, state, options)
+
+
+async def _run_in_order(share: Share, state: EventState, options: Options) -> None:
+    for call in share.calls:
+        if call.live:
+            _start(call, state, options)
+            if share.active:
+                await _all_settled(share, state)
+
+
+async def _run_together(share: Share, state: EventState, options: Options) -> None:
+    for call in share.calls:
+        if call.live:
+            _start(call, state, options)
+    if share.active:
+        await _all_settled(share, state)
+
+
+async def _all_settled(share: Share, state: EventState) -> None:
+    share.waiter = state.loop.create_future()
+    try:
+        await share.waiter
+    finally:
+        share.waiter = None
+
+
+async def end(share: Share) -> None:
+    """Wait for handlers that have been cut off; each is left behind when its grace is over."""
+    try:
+        if share.active:
+            await _all_settled(share, accepted_state(share.event))
+    finally:
+        for call in share.calls:
+            _abandon(call)
+
+
+def _open_call(share: Share, state: EventState, handler: Handler, nesting: int) -> Call:
+    event, bus = share.event, share.bus
+    result = EventResult[Any](
+        event.event_id, handler.id, handler.name, bus.id, bus.name, event.event_timeout, event.event_result_type
+    )
+    state.results[handler.id] = result
+    return Call(share, event, handler, result, nesting)
+
+
+def _refuse_depth(share: Share, state: EventState, options: Options) -> None:
+    for call in share.calls:
+        error = DepthError(
+            f"{share.event.event_type} is nested {state.depth} events deep (max_depth={options.max_depth}): a handler "
+            "dispatches its own event without end, or max_depth of the bus is too small for a recursion that ends"
+        )
+        _settle(call, error=error)
+
+
+# -- one handler ---------------------------------------------------------------------------------------------------
+
+
+def _start(call: Call, state: EventState, options: Options) -> None:
+    share = call.share
+    share.active += 1
+    context = Context() if share.context is None else share.context.copy()
+    context.run(current_call.set, call)
+    call.start_time = state.loop.time()
+    call.result.start()
+    try:
+        if call.handler.is_coroutine_function:
+            value = call.handler.function(call.event)
+        else:
+            value = context.run(call.handler.function, call.event)
+    except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
+        _settle(call, error=_without_own_frame(error))
+        return
+    if inspect.iscoroutine(value) or (inspect.isawaitable(value) and not isinstance(value, BaseEvent)):
+        _start_task(call, value, state, context, options)
+    else:
+        _settle(call, value=value)
+
+
+def _start_task(
+    call: Call, awaitable: Awaitable[object], state: EventState, context: Context, options: Options
+) -> None:
+    task = spawn(_await(call, awaitable), state.loop, context, eager=call.nesting < MAX_NESTING)
+    if not call.live:
+        return
+    if call.task is None:
+        call.task = task
+        task.add_done_callback(functools.partial(_never_started, call, awaitable), context=Context())
+    _arm(call, state, options)
+
+
+def _never_started(call: Call, awaitable: Awaitable[object], task: asyncio.Task[None]) -> None:
+    """Settle a handler whose task was cancelled before its first step: none of its code ever runs."""
+    if call.live and task.cancelled():
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        _ended_with(call, asyncio.CancelledError())
+
+
+async def _await(call: Call, awaitable: Awaitable[object]) -> None:
+    """Be the handler's task: await it and settle the call, so that no callback is needed."""
+    call.task = asyncio.current_task()
+    try:
+        value = await awaitable
+    except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
+        _ended_with(call, _without_own_frame(error))
+    else:
+        _ended(call, value)
+
+
+def _ended(call: Call, value: object) -> None:
+    if call.live and call.cut is None:
+        _settle(call, value=value)
+        return
+    logger.warning("%s returned a value after it was cancelled; the value is dropped", _title(call))
+    _settle_cut(call)
+
+
+def _ended_with(call: Call, error: BaseException) -> None:
+    if call.live and call.cut is None:
+        _settle(call, error=_outside_cancel(call, error))
+        return
+    if not isinstance(error, asyncio.CancelledError | GeneratorExit):
+        logger.warning("%s raised after it was cancelled: %s", _title(call), describe_error(error))
+    _settle_cut(call)
+
+
+def _settle_cut(call: Call) -> None:
+    if call.cut is not None:
+        _settle(call, error=call.cut)
+
+
+def _outside_cancel(call: Call, error: BaseException) -> BaseException:
+    """Tell a cancellation that ends the whole run from one that is the handler's own doing."""
+    runner = call.share.task
+    ending = isinstance(error, asyncio.CancelledError) and runner is not None and runner.cancelling()
+    if ending or isinstance(error, GeneratorExit):
+        return BusStopped(f"{_title(call)} was cut off: its event loop ended")
+    return error
+
+
+def _without_own_frame(error: BaseException) -> BaseException:
+    # Our frame refers to the bus: an error that is kept in a history must not keep the bus alive.
+    traceback = error.__traceback__
+    return error.with_traceback(traceback.tb_next if traceback is not None else None)
+
+
+# -- clocks --------------------------------------------------------------------------------------------------------
+
+
+def _arm(call: Call, state: EventState, options: Options) -> None:
+    timeout, slow = call.result.timeout, options.slow_handler_seconds
+    if slow and (not timeout or slow < timeout):
+        _set_timer(call, state, slow, _warn_slow, options)
+    elif timeout:
+        _set_timer(call, state, timeout, _time_out, options)
+
+
+def _set_timer(
+    call: Call,
+    state: EventState,
+    seconds: float,
+    action: Callable[[Call, EventState, Options], None],
+    options: Options,
+) -> None:
+    # A context of its own, or the timer would hold on to the one it was armed in.
+    call.timer = state.loop.call_at(call.start_time + seconds, action, call, state, options, context=Context())
+
+
+def _warn_slow(call: Call, state: EventState, options: Options) -> None:
+    logger.warning(
+        "%s has been running for more than %s s (possible deadlock); it waits for %s",
+        _title(call),
+        options.slow_handler_seconds,
+        _waits_for(call),
+    )
+    if call.result.timeout:
+        _set_timer(call, state, call.result.timeout, _time_out, options)
+
+
+def _waits_for(call: Call) -> str:
+    events = [child.event_type for child in call.result.event_children if child.event_status != "completed"]
+    if call.waiting_for and events:
+        return f"its child {escape(', '.join(sorted(set(events))))}"
+    return "another event" if call.waiting_for else "something of its own (no event)"
+
+
+def _time_out(call: Call, state: EventState, options: Options) -> None:
+    error = HandlerTimeout(
+        f"{_title(call)} exceeded event_timeout={call.result.timeout} s; "
+        "raise event_timeout, or let the handler do less"
+    )
+    cut(call, error, options.cancel_grace)
+
+
+def _title(call: Call) -> str:
+    return f"handler {escape(call.handler.name)} of {escape(call.event.event_type)}#{call.event.event_id[-4:]}"
+
+
+# -- cancelling ----------------------------------------------------------------------------------------------------
+
+
+def cut(call: Call, error: BaseException, grace: float) -> None:
+    """
+    Cancel one handler, and what it dispatched, for the reason *error*.
+
+    One that has not started settles at once; a running one when it ends, or is left behind after *grace* seconds.
+    """
+    if not call.live or call.cut is not None or call.spared:
+        return
+    call.cut = error
+    _cancel_children(call)
+    _stop_timer(call)
+    if call.task is None:
+        _settle(call, error=error)
+        return
+    call.task.cancel()
+    loop = call.task.get_loop()
+    call.timer = loop.call_later(grace, _abandon, call, context=Context())
+
+
+def _cancel_children(call: Call) -> None:
+    """Cancel and settle the events that *call* dispatched, on every bus that has them."""
+    for child in list(call.result.event_children):
+        state = state_of(child)
+        for share in () if state is None else state.shares:
+            if share.stage is not Stage.DONE:
+                reason = f"{escape(child.event_type)} was cancelled with {_title(call)}, which had dispatched it"
+                share.runner.cut(share, EventCancelled(reason))
+
+
+def cut_calls(share: Share, error: BaseException, grace: float) -> None:
+    """Cancel all handlers of *share*."""
+    share.cut = share.cut or error
+    for call in share.calls:
+        cut(call, error, grace)
+
+
+def settle_unrun(share: Share, handlers: Sequence[Handler], error: BaseException) -> None:
+    """Record *error* for every handler of an event that is cut off before its bus began with it."""
+    share.cut = error
+    state = accepted_state(share.event)
+    for handler in handlers:
+        _settle(_open_call(share, state, handler, 0), error=error)
+
+
+def settle_dead(share: Share, error: BaseException) -> None:
+    """Record *error* for handlers whose event loop is closed, so that nothing can be cancelled or awaited."""
+    share.cut = error
+    for call in share.calls:
+        call.timer = None
+        _settle(call, error=error)
+        for child in call.result.event_children:
+            state = state_of(child)
+            for child_share in () if state is None else state.shares:
+                child_share.runner.settle_leftovers()
+
+
+def _abandon(call: Call) -> None:
+    if not call.live or call.cut is None:
+        return
+    task = call.task
+    if task is not None and not task.done():
+        task.cancel()
+        abandoned.add(task)
+        task.add_done_callback(abandoned.discard, context=Context())
+    logger.warning("%s did not let itself be cancelled in time and is left behind", _title(call))
+    _settle(call, error=call.cut)
+
+
+# -- the end of a call ---------------------------------------------------------------------------------------------
+
+
+def _settle(call: Call, *, value: object = None, error: BaseException | None = None) -> None:
+    if not call.live:
+        return
+    call.live = False
+    _stop_timer(call)
+    started = call.result.status == "started"
+    duration = accepted_state(call.event).loop.time() - call.start_time if started else 0.0
+    _record(call, value, error or _overrun(call, value, duration), duration)
+    share = call.share
+    if started:
+        share.active -= 1
+        if not share.active and share.waiter is not None and not share.waiter.done():
+            _set_waiter(share.waiter)
+
+
+def _set_waiter(waiter: asyncio.Future[None]) -> None:
+    if not waiter.get_loop().is_closed():
+        waiter.set_result(None)
+
+
+def _stop_timer(call: Call) -> None:
+    if call.timer is not None:
+        call.timer.cancel()
+        call.timer = None
+
+
+def _overrun(call: Call, value: object, duration: float) -> BaseException | None:
+    """Return the error of a handler that ended too late without ever suspending, or that returned an exception."""
+    timeout = call.result.timeout
+    if timeout and duration > timeout:
+        return HandlerTimeout(
+            f"{_title(call)} took {duration:.3f} s without suspending, more than event_timeout={timeout} s; "
+            "it could not be interrupted: await in it, or move the work to a thread"
+        )
+    return value if isinstance(value, Exception) else None
+
+
+def _record(call: Call, value: object, error: BaseException | None, duration: float) -> None:
+    result = call.result
+    if error is None and value is not None:
+        try:
+            value, forwarded = _accept_value(call, value)
+        except ValidationError as refused:
+            error = refused
+        else:
+            result.complete(value, duration, forwarded=forwarded)
+            return
+    if error is None:
+        result.complete(None, duration)
+        return
+    _record_error(call, error, duration)
+
+
+def _accept_value(call: Call, value: object) -> tuple[object, bool]:
+    """Return the value checked against T, and whether it is an event that was only passed on."""
+    if value is call.event:
+        return value, True
+    event = call.event
+    check = event.__event_result__
+    if not isinstance(value, BaseEvent):
+        return (value if check is None else check(value)), False
+    if check is None:
+        return value, event.event_result_type is None
+    try:
+        return check(value), False
+    except ValidationError:
+        return value, True
+
+
+def _record_error(call: Call, error: BaseException, duration: float) -> None:
+    share = call.share
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        share.leaving = error
+    error = _presentable(call, error)
+    _add_note(error, f"in handler {call.handler.id} of {call.event.event_type}")
+    share.failed = True
+    call.result.fail(error, duration)
+    if share.cut is None:
+        logger.warning("%s failed: %s", _title(call), describe_error(error))
+
+
+def _presentable(call: Call, error: BaseException) -> BaseException:
+    if isinstance(error, asyncio.CancelledError):
+        wrapped: BaseException = HandlerCancelled(
+            f"{_title(call)} let a CancelledError out: it cancelled itself, or awaited something that was cancelled"
+        )
+    elif isinstance(error, StopIteration):
+        wrapped = RuntimeError(f"{_title(call)} raised StopIteration")
+    else:
+        return error
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _add_note(error: BaseException, note: str) -> None:
+    # One error object may be raised many times: a note each time would grow without end.
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)

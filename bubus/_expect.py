@@ -1,0 +1,145 @@
+"""Waiting for an event that somebody else dispatches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
+
+from bubus._handlers import Key, describe_key, matches
+from bubus.errors import WaitTimeout
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from bubus._event import BaseEvent
+
+E = TypeVar("E", bound="BaseEvent[Any]")
+Predicate = Callable[[Any], object]
+"""Tells whether an event is the expected one, by its truth."""
+
+
+@attrs.define(eq=False, repr=False)
+class Expectations:
+    """All expectations of one bus."""
+
+    waiting: dict[int, Waiting] = attrs.Factory(dict[int, "Waiting"])
+
+    def resolve(self, event: BaseEvent[Any]) -> None:
+        """Give *event* to all that expect it."""
+        for waiting in list(self.waiting.values()):
+            if waiting.offer(event):
+                del self.waiting[id(waiting)]
+
+    def fail(self, error: BaseException) -> None:
+        """Tell all that nothing will come."""
+        waiting, self.waiting = list(self.waiting.values()), {}
+        for one in waiting:
+            one.fail(error)
+
+
+@attrs.define(eq=False, repr=False)
+class Waiting:
+    """One expectation, as the bus knows it."""
+
+    key: Key
+    wanted: tuple[Predicate, ...]
+    unwanted: Predicate | None
+    deadline: float | None
+    """On the loop's clock, in seconds."""
+
+    future: asyncio.Future[Any]
+
+    def offer(self, event: BaseEvent[Any]) -> bool:
+        """Take *event* if it is the expected one; tell whether this expectation is over."""
+        if self.future.done() or self.future.get_loop().is_closed():
+            return True
+        if not matches(self.key, event) or self.late():
+            return False
+        try:
+            fits = all(wanted(event) for wanted in self.wanted) and not (self.unwanted and self.unwanted(event))
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever wrote the predicate, not to the event
+            self.future.set_exception(error)
+            return True
+        if fits:
+            self.future.set_result(event)
+        return fits
+
+    def late(self) -> bool:
+        """Tell whether the time is over."""
+        return self.deadline is not None and self.future.get_loop().time() >= self.deadline
+
+    def fail(self, error: BaseException) -> None:
+        """Let whoever waits raise *error*."""
+        if not self.future.done() and not self.future.get_loop().is_closed():
+            self.future.set_exception(error)
+
+
+class Expectation(Coroutine[Any, Any, E], Generic[E]):
+    """
+    The coroutine that `EventBus.expect` returns.
+
+    It waits from the moment it is made, not from the first ``await``; dropped without one, it unregisters.
+    """
+
+    def __init__(self, waiting: Waiting, expectations: Expectations) -> None:
+        self._waiting = waiting
+        self._expectations = expectations
+        self._coroutine: Coroutine[Any, Any, E] | None = None
+        expectations.waiting[id(waiting)] = waiting
+
+    async def _wait(self) -> E:
+        waiting = self._waiting
+        try:
+            async with asyncio.timeout_at(waiting.deadline):
+                event: E = await waiting.future
+        except TimeoutError:
+            if not waiting.late() or (waiting.future.done() and not waiting.future.cancelled()):
+                raise
+            raise WaitTimeout(
+                f"no expected {describe_key(waiting.key)} was dispatched in time; call expect() before what causes it"
+            ) from None
+        finally:
+            self._unregister()
+        return event
+
+    def _unregister(self) -> None:
+        self._expectations.waiting.pop(id(self._waiting), None)
+
+    def _started(self) -> Coroutine[Any, Any, E]:
+        if self._coroutine is None:
+            self._coroutine = self._wait()
+        return self._coroutine
+
+    def __await__(self) -> Generator[Any, Any, E]:
+        return self._started().__await__()
+
+    def send(self, value: Any, /) -> Any:
+        """Go on, as any coroutine does."""
+        return self._started().send(value)
+
+    def throw(
+        self,
+        typ: type[BaseException] | BaseException,
+        val: BaseException | object = None,
+        tb: TracebackType | None = None,
+        /,
+    ) -> Any:
+        """Raise inside, as any coroutine does."""
+        error = typ if isinstance(typ, BaseException) else val if isinstance(val, BaseException) else typ()
+        return self._started().throw(error)
+
+    def close(self) -> None:
+        """Give up waiting."""
+        if self._coroutine is not None:
+            self._coroutine.close()
+        self._unregister()
+
+    def __del__(self) -> None:
+        self._unregister()
+        if not self._waiting.future.done():
+            self._waiting.future.cancel()
+        elif not self._waiting.future.cancelled():
+            self._waiting.future.exception()  # a predicate's error that nobody waits for is nobody's

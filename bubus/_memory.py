@@ -1,0 +1,101 @@
+"""How much memory events hold, and the one warning about it."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import msgspec
+
+from bubus._state import state_of
+
+if TYPE_CHECKING:
+    from bubus._event import BaseEvent
+
+# Measured: an event with a small payload and one result, with everything that refers to it.
+_SMALL_EVENT = 1_600
+
+# A field below this adds nothing worth counting.
+_SMALL_FIELD = 512
+
+# One event is walked no further than this: a field may refer to half of the application.
+_MAX_OBJECTS = 10_000
+
+_SMALL_TYPES = frozenset({int, float, bool, type(None)})
+_SIZED_TYPES = frozenset({str, bytes})
+_CONTAINERS = (list, tuple, set, frozenset, deque)
+
+
+def event_size(event: BaseEvent[Any]) -> int:
+    """Return the bytes that a large payload and large results of *event* hold; 0 for a small event."""
+    total = sum(_field_size(value) for value in event.__dict__.values())
+    state = state_of(event)
+    for result in () if state is None else state.results.values():
+        total += _field_size(result.result)
+    return total
+
+
+def _field_size(value: object) -> int:
+    kind = type(value)
+    if kind in _SMALL_TYPES:
+        return 0
+    if kind in _SIZED_TYPES:
+        size = sys.getsizeof(value)
+        return size if size > _SMALL_FIELD else 0
+    size = deep_size(value)
+    return size if size > _SMALL_FIELD else 0
+
+
+def deep_size(value: object) -> int:
+    """Return the bytes of *value* with what its containers and data classes hold; other objects count flat."""
+    total, seen, todo = 0, set[int](), [value]
+    while todo and len(seen) < _MAX_OBJECTS:
+        item = todo.pop()
+        if id(item) not in seen:
+            seen.add(id(item))
+            total += sys.getsizeof(item, 0)
+            todo.extend(_parts(item))
+    return total
+
+
+def _parts(item: object) -> Iterable[object]:
+    if isinstance(item, Mapping):
+        return [*item.keys(), *item.values()]
+    if isinstance(item, _CONTAINERS):
+        return item
+    if isinstance(item, msgspec.Struct):
+        return [getattr(item, name) for name in item.__struct_fields__]
+    if attrs.has(type(item)) or hasattr(item, "__dataclass_fields__") or hasattr(item, "model_fields_set"):
+        fields: dict[str, object] = getattr(item, "__dict__", {})
+        return [value for name, value in fields.items() if name != "_event_state"]
+    return ()
+
+
+@attrs.define(eq=False, repr=False)
+class Memory:
+    """What the history of one bus holds, in bytes; small events count flat, large ones are measured once."""
+
+    large: dict[str, int] = attrs.Factory(dict[str, int])
+    """Sizes of the large events, by event id."""
+
+    large_total: int = 0
+
+    def measure(self, events: Iterable[BaseEvent[Any]]) -> None:
+        """Take *events* into account, as they are now."""
+        for event in events:
+            size = event_size(event)
+            if size:
+                self.large_total += size - self.large.get(event.event_id, 0)
+                self.large[event.event_id] = size
+
+    def forget(self, event_id: str) -> None:
+        """Leave out an event that the history has let go."""
+        if self.large:
+            self.large_total -= self.large.pop(event_id, 0)
+
+    def total(self, count: int) -> int:
+        """Return the bytes held by a history of *count* events."""
+        return count * _SMALL_EVENT + self.large_total

@@ -1,0 +1,247 @@
+"""The record of one handler's work on one event, and how results are selected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable, Mapping
+from datetime import UTC, datetime
+from time import time
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import attrs
+
+from bubus._ids import new_id
+from bubus._tree import describe_error, describe_value, escape
+from bubus._types import T_EventResultType
+from bubus.errors import NoResultError, ResultConflictError
+
+if TYPE_CHECKING:
+    from bubus._event import BaseEvent
+
+ResultStatus = Literal["pending", "started", "completed", "error"]
+
+_NEXT: dict[ResultStatus, tuple[ResultStatus, ...]] = {
+    "pending": ("started", "completed", "error"),
+    "started": ("completed", "error"),
+    "completed": (),
+    "error": (),
+}
+
+
+@attrs.define(eq=False, repr=False)
+class EventResult(Generic[T_EventResultType]):
+    """
+    What one handler made of one event.
+
+    Awaiting it waits for the handler and returns its value, or raises its error.
+    """
+
+    event_id: str
+    handler_id: str
+    handler_name: str
+    eventbus_id: str
+    eventbus_name: str
+    timeout: float | None
+    """Seconds the handler may take; None or 0 = no limit."""
+
+    result_type: object
+    """T of the event's ``BaseEvent[T]``."""
+
+    status: ResultStatus = "pending"
+    result: T_EventResultType | None = None
+    error: BaseException | None = None
+    """The exception object itself."""
+
+    event_children: list[BaseEvent[Any]] = attrs.Factory(list["BaseEvent[Any]"])
+    """Events that this handler dispatched, in order."""
+
+    forwarded: bool = False
+    """The value is an event that was passed on, not a result."""
+
+    _started: float | None = None
+    _duration: float | None = None
+    _id: str | None = None
+    _waiters: list[asyncio.Future[None]] | None = None
+
+    @property
+    def id(self) -> str:
+        """The uuid7 of this record."""
+        if self._id is None:
+            self._id = new_id()
+        return self._id
+
+    @property
+    def child_events(self) -> list[BaseEvent[Any]]:
+        """The older name of `event_children`."""
+        return self.event_children
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the handler started (aware, UTC)."""
+        return None if self._started is None else datetime.fromtimestamp(self._started, UTC)
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When the record was settled (aware, UTC)."""
+        if self._duration is None or self._started is None:
+            return None
+        return datetime.fromtimestamp(self._started + self._duration, UTC)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds between start and end, by the loop's clock; None before the end."""
+        return self._duration
+
+    @property
+    def settled(self) -> bool:
+        """Whether the record is final."""
+        return self.status in ("completed", "error")
+
+    @property
+    def included(self) -> bool:
+        """Whether the record holds a value: no error, no forward, not None."""
+        return self.status == "completed" and self.result is not None and not self.forwarded
+
+    def start(self) -> None:
+        """Record that the handler starts now."""
+        if self._advance("started"):
+            self._started = time()
+
+    def complete(self, value: T_EventResultType | None, duration: float, *, forwarded: bool = False) -> None:
+        """Record the handler's value; *duration* in seconds."""
+        if self._advance("completed"):
+            self.result = value
+            self.forwarded = forwarded
+            self._finish(duration)
+
+    def fail(self, error: BaseException, duration: float = 0.0) -> None:
+        """Record the handler's error; *duration* in seconds."""
+        if self._advance("error"):
+            self.error = error
+            self._finish(duration)
+
+    def _advance(self, status: ResultStatus) -> bool:
+        if status not in _NEXT[self.status]:
+            return False
+        self.status = status
+        return True
+
+    def _finish(self, duration: float) -> None:
+        if self._started is None:
+            self._started = time()
+        self._duration = duration
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done() and not waiter.get_loop().is_closed():
+                waiter.set_result(None)
+
+    def __repr__(self) -> str:
+        if self.error is not None:
+            outcome = f" {describe_error(self.error)}"
+        else:
+            outcome = f" {describe_value(self.result)}" if self.status == "completed" else ""
+        return f"<EventResult {escape(self.eventbus_name)}.{escape(self.handler_name)} {self.status}{outcome}>"
+
+    def __await__(self) -> Generator[Any, None, T_EventResultType | None]:
+        while not self.settled:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters = [*(self._waiters or ()), waiter]
+            yield from waiter
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+Include = Callable[[EventResult[Any]], bool]
+"""Tells whether a result is wanted."""
+
+_Value = TypeVar("_Value")
+
+
+def is_value(result: EventResult[Any]) -> bool:
+    """Tell whether *result* holds a value: the default of every `include`."""
+    return result.included
+
+
+def select(
+    results: Iterable[EventResult[_Value]],
+    include: Include | None,
+    *,
+    raise_if_any: bool,
+    raise_if_none: bool,
+    event_name: str,
+) -> list[EventResult[_Value]]:
+    """
+    Return the wanted results, in run order.
+
+    Raises:
+        Exception: The error of a handler, if *raise_if_any*; several as an ExceptionGroup.
+        NoResultError: If nothing is left and *raise_if_none*.
+    """
+    everything = list(results)
+    if raise_if_any:
+        raise_errors(everything, event_name)
+    wanted = [result for result in everything if (include or is_value)(result)]
+    if raise_if_none and not wanted:
+        raise NoResultError(_why_none(everything, event_name))
+    return wanted
+
+
+def raise_errors(results: Iterable[EventResult[Any]], event_name: str) -> None:
+    """Raise the only error as it is, several as one group, and none not at all."""
+    errors = [result.error for result in results if result.error is not None]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BaseExceptionGroup(f"{len(errors)} handlers of {event_name} failed", errors)
+
+
+def _why_none(results: list[EventResult[Any]], event_name: str) -> str:
+    remedy = "pass raise_if_none=False to get None instead"
+    if not results:
+        return f"no handler ran for {event_name}: register one with bus.on(...), or {remedy}"
+    failed = sum(result.error is not None for result in results)
+    return f"none of the {len(results)} handlers of {event_name} returned a wanted value ({failed} failed); {remedy}"
+
+
+def by_name(results: Iterable[EventResult[_Value]]) -> dict[str, _Value | None]:
+    """Return the values by handler name; the second of a name gets ``#2``, and so on."""
+    values: dict[str, _Value | None] = {}
+    count: dict[str, int] = {}
+    for result in results:
+        number = count[result.handler_name] = count.get(result.handler_name, 0) + 1
+        name = result.handler_name if number == 1 else f"{result.handler_name}#{number}"
+        values[name] = result.result
+    return values
+
+
+def flat_dict(results: Iterable[EventResult[Any]], *, raise_if_conflicts: bool) -> dict[Any, Any]:
+    """
+    Return all dict values merged into one; the last handler wins.
+
+    Raises:
+        ResultConflictError: If two handlers returned the same key and *raise_if_conflicts*.
+    """
+    merged: dict[Any, Any] = {}
+    for result in results:
+        value: object = result.result
+        if not isinstance(value, Mapping):
+            continue
+        both = merged.keys() & value.keys() if raise_if_conflicts else ()
+        if both:
+            raise ResultConflictError(
+                f"handler {result.handler_name} returned keys that another handler returned before: "
+                f"{sorted(map(repr, both))}; return other keys or leave out raise_if_conflicts"
+            )
+        merged.update(value)
+    return merged
+
+
+def flat_list(results: Iterable[EventResult[Any]]) -> list[Any]:
+    """Return the items of all list, tuple and set values, one after another."""
+    merged: list[Any] = []
+    for result in results:
+        value: object = result.result
+        if isinstance(value, list | tuple | set | frozenset):
+            merged.extend(value)
+    return merged

@@ -1,0 +1,459 @@
+"""
+WHICH event a bus runs next.
+
+Each bus runs its events first in, first out, one at a time. The queue is drained by a task that exists only
+while there is work: the first `dispatch` on an idle bus asks the loop for one turn, and either that turn or the
+first `await event`, if it comes sooner, starts the drain. Events awaited inside handlers leave the queue early and
+run beside it; the drain goes on when nothing runs any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import OrderedDict
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from bubus import _dispatch
+from bubus._context import live_call
+from bubus._state import EventState, Share, Stage, accepted_state, new_state, state_of
+from bubus._statistics import Counters, Statistics
+from bubus._tree import escape
+from bubus._waiting import unblock_children
+from bubus.errors import (
+    AlreadyDispatchedError,
+    BusClosed,
+    BusStopped,
+    BusStopping,
+    CapacityError,
+    NoLoopError,
+    WrongLoopError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from bubus._bus import EventBus
+    from bubus._context import Call
+    from bubus._event import BaseEvent
+    from bubus._expect import Expectations
+    from bubus._handlers import Registry
+    from bubus._history import History
+
+logger = logging.getLogger("bubus")
+
+# Memory is looked at with the first completed event and every 25th after it.
+_MEMORY_CHECK = 25
+
+# The drain lets others run after so many events that did not suspend.
+_TURN = 64
+
+
+@attrs.define(eq=False, repr=False)
+class Scheduler:
+    """The queue of one bus and everything that moves it. Holds no reference to the bus while idle."""
+
+    bus_id: str
+    bus_name: str
+    registry: Registry
+    history: History
+    expectations: Expectations
+    options: _dispatch.Options
+    max_pending: int | None
+    warn_of_memory: Callable[[], None]
+    """Warns once if all buses together hold too much."""
+
+    counters: Counters = attrs.Factory(Counters)
+
+    loop: asyncio.AbstractEventLoop | None = None
+    """The loop this bus runs in, once it has been used."""
+
+    stopping: bool = False
+    _draining_down: bool = False
+    """While `stop` still lets events finish: their handlers may dispatch."""
+
+    stopped: bool = False
+    closed: bool = False
+
+    _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict[Share, None])
+    _running: dict[Share, None] = attrs.Factory(dict[Share, None])
+    _draining: bool = False
+    _turn: asyncio.Handle | None = None
+    _tasks: set[asyncio.Task[None]] = attrs.Factory(set["asyncio.Task[None]"])
+    _drain_task: asyncio.Task[None] | None = None
+    _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(
+        list["tuple[asyncio.Future[None], Share | None]"]
+    )
+    """Who waits for the moment when nothing is queued or running, one share excepted."""
+
+    # -- what is going on --------------------------------------------------------------------------------------------
+
+    def statistics(self) -> Statistics:
+        """Return the counters as they are now."""
+        counters, pending = self.counters, len(self._queue)
+        return Statistics(
+            accepted=counters.accepted,
+            pending=pending,
+            started=counters.accepted - counters.completed - pending,
+            completed=counters.completed,
+            failed=counters.failed,
+            cancelled=counters.cancelled,
+            unhandled=counters.unhandled,
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued or running here."""
+        return not self._queue and not self._running
+
+    # -- accepting ---------------------------------------------------------------------------------------------------
+
+    def accept(self, event: BaseEvent[Any], bus: EventBus) -> None:
+        """
+        Queue *event*, or raise and leave no trace of it.
+
+        Raises:
+            NoLoopError: If no event loop runs in this thread.
+            WrongLoopError: If this bus runs in another loop.
+            BusStopping: While `stop` runs.
+            BusClosed: After ``stop(clear=True)``.
+            AlreadyDispatchedError: If this bus has the event already, and this is no forward inside its handler.
+            CapacityError: If `max_pending` events are queued and this is no handler.
+        """
+        loop = self._enter_loop()
+        call = live_call()
+        state = state_of(event)
+        if state is not None and self.bus_id in state.bus_ids:
+            self._check_forward(event, call)
+            return
+        self._check_open(call)
+        self._check_id(event)
+        if state is None:
+            state = new_state(event, loop)
+            if call is not None:
+                _make_child(event, call)
+        else:
+            self._check_loop(state.loop, loop)
+        self._queue_up(Share(event, bus, self, copy_context()), state, loop)
+
+    def _queue_up(self, share: Share, state: EventState, loop: asyncio.AbstractEventLoop) -> None:
+        event = share.event
+        state.accept(share, self.bus_id)
+        event.event_path.append(self.bus_name)
+        self.stopped = False
+        self.counters.accepted += 1
+        self.history.add(event)
+        if self.expectations.waiting:
+            self.expectations.resolve(event)
+        self._queue[share] = None
+        if self._turn is None and not self._draining:
+            self._ask_for_turn(loop)
+
+    def _check_forward(self, event: BaseEvent[Any], call: Call | None) -> None:
+        # A ring or diamond of forwards comes back here from inside a handler of this same event.
+        if call is None or call.event is not event:
+            raise AlreadyDispatchedError(
+                f"{event.event_type}#{event.event_id[-4:]} was already dispatched on bus {self.bus_name!r}; "
+                "dispatch a new event, or a copy with an id of its own"
+            )
+
+    def _check_open(self, call: Call | None) -> None:
+        if self.closed:
+            raise BusClosed(f"bus {self.bus_name!r} was ended by stop(clear=True); make a new EventBus")
+        if self.stopping and (call is None or not self._draining_down):
+            raise BusStopping(f"bus {self.bus_name!r} is stopping; dispatch again after stop() has returned")
+        if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending:
+            raise CapacityError(
+                f"EventBus at capacity: {len(self._queue)} pending events on bus {self.bus_name!r} "
+                f"(max_pending={self.max_pending}); await some of them first, or raise max_pending (None = no limit)"
+            )
+
+    def _check_id(self, event: BaseEvent[Any]) -> None:
+        other = self.history.events.get(event.event_id)
+        if other is not None and other is not event and other.event_status != "completed":
+            raise AlreadyDispatchedError(
+                f"another event with the id {event.event_id} is in flight on bus {self.bus_name!r}; "
+                "give each event an id of its own"
+            )
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def _enter_loop(self) -> asyncio.AbstractEventLoop:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise NoLoopError(
+                f"bus {self.bus_name!r}: no event loop runs in this thread; dispatch inside an async function, "
+                "or use bus.dispatch_threadsafe(event) from another thread"
+            ) from None
+        if loop is not self.loop:
+            self._move_to(loop)
+        return loop
+
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.loop is not None and not self.loop.is_closed():
+            if self.loop.is_running() or not self.idle:
+                self._check_loop(self.loop, loop)
+        else:
+            self.settle_leftovers()
+        self.loop = loop
+
+    def _check_loop(self, owner: asyncio.AbstractEventLoop, loop: asyncio.AbstractEventLoop) -> None:
+        if owner is not loop:
+            raise WrongLoopError(
+                f"bus {self.bus_name!r} belongs to another event loop; use bus.dispatch_threadsafe(event) "
+                "from other threads and loops, or stop() the bus there first"
+            )
+
+    def settle_leftovers(self) -> None:
+        """Settle what a closed loop has left behind; nothing of it can run any more."""
+        if self.loop is None or not self.loop.is_closed():
+            return
+        self._turn, self._draining = None, False
+        error = BusStopped(f"the event loop of bus {self.bus_name!r} was closed before this was done")
+        self._cut_queue(error)
+        for share in list(self._running):
+            _dispatch.settle_dead(share, error)
+            self._finish(share)
+        self._tasks.clear()
+        self._idle.clear()
+
+    # -- draining ----------------------------------------------------------------------------------------------------
+
+    def _ask_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turn = loop.call_soon(self.start, context=Context())
+
+    def start(self) -> None:
+        """Begin with the queue now, if nothing runs."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self.loop is None or self._draining or self._running or not self._queue:
+            return
+        self._draining = True
+        self._drain_task = self._keep(self._drain(), eager=True)
+
+    def _keep(self, work: Coroutine[Any, Any, None], *, eager: bool) -> asyncio.Task[None] | None:
+        """Start *work*, and refer to it until it is done."""
+        if self.loop is None:
+            raise NoLoopError(f"bus {self.bus_name!r} runs in no event loop yet; dispatch an event first")
+        task = _dispatch.spawn(work, self.loop, Context(), eager=eager)
+        if task.done():
+            return None
+        self._tasks.add(task)
+        task.add_done_callback(self._forget, context=Context())
+        return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            # One that is cancelled before its first step runs none of its own code.
+            self._draining = self._draining and task is not self._drain_task
+            self.cut_off()
+
+    async def _drain(self) -> None:
+        turn = _TURN
+        try:
+            while self._queue and not self._running:
+                share, _ = self._queue.popitem(last=False)
+                await self._run(share, 0)
+                turn -= 1
+                if not turn or share.leaving is not None:
+                    turn = _TURN
+                    await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.cut_off()
+            raise
+        finally:
+            self._draining = False
+            self._go_on()
+
+    async def _run(self, share: Share, nesting: int) -> None:
+        share.stage = Stage.RUNNING
+        share.task = asyncio.current_task()
+        self._running[share] = None
+        try:
+            await _dispatch.run(share, self.registry.match(share.event), self.options, nesting)
+        except asyncio.CancelledError:
+            self.cut_off()
+            await _dispatch.end(share)
+            raise
+        finally:
+            self._finish(share)
+
+    def _finish(self, share: Share) -> None:
+        """Give this bus' share of an event back: the one place where it becomes done."""
+        if share.stage is Stage.DONE:
+            return
+        share.stage = Stage.DONE
+        self._running.pop(share, None)
+        share.context = share.task = None
+        state = accepted_state(share.event)
+        if state.open_work > 1:
+            unblock_children(state)
+        if share.leaving is not None and not state.loop.is_closed():
+            state.loop.call_soon(_leave, share.leaving)
+        state.release()
+        if self._idle:
+            self._tell_idle()
+
+    def _go_on(self) -> None:
+        """Ask for a turn if there is work that nobody has in hand."""
+        if self._queue and not self._running and not self._draining and self._turn is None and self.loop is not None:
+            self._ask_for_turn(self.loop)
+
+    # -- out of turn -------------------------------------------------------------------------------------------------
+
+    def run_out_of_turn(self, shares: Iterable[Share], nesting: int) -> None:
+        """Take *shares* out of the queue and run them one after another, beside what runs already."""
+        eager = nesting < _dispatch.MAX_NESTING
+        self._keep(self._run_each(list(shares), nesting if eager else 0), eager=eager)
+
+    async def _run_each(self, shares: list[Share], nesting: int) -> None:
+        try:
+            for share in shares:
+                if share.stage is Stage.QUEUED:
+                    del self._queue[share]
+                    await self._run(share, nesting)
+        finally:
+            self._go_on()
+
+    # -- the end of an event -----------------------------------------------------------------------------------------
+
+    def event_completed(self, share: Share) -> None:
+        """Count the event by how it ended, and let the history forget it when its time comes."""
+        counters = self.counters
+        counters.completed += 1
+        if share.cut is not None:
+            counters.cancelled += 1
+        elif share.failed:
+            counters.failed += 1
+        elif not share.calls:
+            counters.unhandled += 1
+        share.calls = []
+        self.history.complete(share.event)
+        if counters.completed % _MEMORY_CHECK == 1:
+            self.check_memory()
+
+    def check_memory(self) -> None:
+        """Measure what has come since the last time, and let the limit be checked."""
+        self.history.measure(self.counters.accepted - self.counters.completed)
+        self.warn_of_memory()
+
+    # -- stopping ----------------------------------------------------------------------------------------------------
+
+    def cut(self, share: Share, error: BaseException) -> None:
+        """Cut *share* off for the reason *error*; its handlers get the grace to end."""
+        if share.stage is Stage.QUEUED:
+            del self._queue[share]
+            _dispatch.settle_unrun(share, self.registry.match(share.event), error)
+            self._finish(share)
+        elif share.stage is Stage.RUNNING:
+            _dispatch.cut_calls(share, error, self.options.cancel_grace)
+
+    def cut_off(self) -> None:
+        """Do what an immediate `stop` does: our own task was cancelled, as asyncio.run does at its end."""
+        self.cut_all(BusStopped(f"bus {self.bus_name!r} was cut off: its task was cancelled, or its event loop ended"))
+        self.stopped = True
+
+    def cut_all(self, error: BusStopped) -> None:
+        """Cut off all that is queued, running or expected."""
+        self.expectations.fail(error)
+        self._cut_queue(error)
+        for share in list(self._running):
+            _dispatch.cut_calls(share, error, self.options.cancel_grace)
+
+    def _cut_queue(self, error: BusStopped) -> None:
+        for share in list(self._queue):
+            self.cut(share, error)
+
+    def check_loop(self) -> None:
+        """
+        Raise `WrongLoopError` where this loop could wait for this bus for ever, because it works in another one.
+        """
+        self.settle_leftovers()
+        if self.loop is not None and not self.idle:
+            self._check_loop(self.loop, asyncio.get_running_loop())
+
+    def close(self) -> None:
+        """End the bus for good."""
+        self.closed = True
+        self.registry.clear()
+        self.history.clear()
+
+    async def stop(self, timeout: float) -> None:
+        """
+        Let events finish for *timeout* seconds, then cut the rest off.
+
+        Raises:
+            WrongLoopError: If the bus runs in another loop.
+        """
+        self.check_loop()
+        call = live_call()
+        spared = call.share if call is not None and call.share in self._running else None
+        self.stopping, self._draining_down = True, True
+        try:
+            await self._finish_within(timeout, spared)
+            self._draining_down = False
+            await self._cut_and_wait(spared, call)
+        finally:
+            self.stopping, self._draining_down, self.stopped = False, False, True
+
+    async def _finish_within(self, timeout: float, spared: Share | None) -> None:
+        if timeout <= 0:
+            return
+        try:
+            async with asyncio.timeout(None if timeout == math.inf else timeout):
+                await self.until_idle(spared)
+        except TimeoutError:
+            logger.debug("bus %s was not idle within %s s; the rest is cut off", escape(self.bus_name), timeout)
+
+    async def _cut_and_wait(self, spared: Share | None, call: Call | None) -> None:
+        if call is not None:
+            call.spared = True
+        try:
+            self.cut_all(BusStopped(f"bus {self.bus_name!r} was stopped before this was done"))
+            await self.until_idle(spared)
+        finally:
+            if call is not None:
+                call.spared = False
+
+    # -- becoming idle -----------------------------------------------------------------------------------------------
+
+    async def until_idle(self, spared: Share | None = None) -> None:
+        """Wait until nothing is queued or running, *spared* excepted."""
+        while not self._is_idle_but(spared):
+            future = asyncio.get_running_loop().create_future()
+            entry = (future, spared)
+            self._idle.append(entry)
+            try:
+                await future
+            finally:
+                if entry in self._idle:
+                    self._idle.remove(entry)
+
+    def _is_idle_but(self, spared: Share | None) -> bool:
+        return not self._queue and (not self._running or self._running.keys() == {spared})
+
+    def _tell_idle(self) -> None:
+        for future, spared in self._idle:
+            if not future.done() and self._is_idle_but(spared):
+                future.set_result(None)
+
+
+def _make_child(event: BaseEvent[Any], call: Call) -> None:
+    """Make *event* a child of the one being handled, unless it says that it belongs to another."""
+    parent = call.event
+    if event.event_parent_id not in (None, parent.event_id):
+        return
+    event.__dict__["event_parent_id"] = parent.event_id
+    accepted_state(parent).adopt(accepted_state(event))
+    call.result.event_children.append(event)
+
+
+def _leave(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,189 @@
+"""
+The state of an event while it is on its way, and the share that each bus has in it.
+
+Rule: every change of a status happens in `advance`; others ask, nobody assigns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from time import time
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import attrs
+
+from bubus.errors import NotDispatchedError
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from bubus._bus import EventBus
+    from bubus._context import Call, Runner
+    from bubus._event import BaseEvent
+    from bubus._result import EventResult
+
+Status = Literal["pending", "started", "completed"]
+
+_RANK: dict[Status, int] = {"pending": 0, "started": 1, "completed": 2}
+
+
+class Waiter(Protocol):
+    """What is told that an event is complete: a future, or something like one."""
+
+    def done(self) -> bool:
+        """Tell whether nobody waits any more."""
+        ...
+
+    def set_result(self, result: None, /) -> None:
+        """Wake whoever waits."""
+        ...
+
+
+class Stage(Enum):
+    """Where a bus is with its share of an event."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+
+
+@attrs.define(eq=False, repr=False)
+class Share:
+    """The part that one bus has in one event: to run its handlers."""
+
+    event: BaseEvent[Any]
+    bus: EventBus
+    runner: Runner
+    context: Context | None
+    """The dispatcher's context; let go when the handlers have run."""
+
+    stage: Stage = Stage.QUEUED
+    calls: list[Call] = attrs.Factory(list["Call"])
+    active: int = 0
+    """Handlers that have started and not settled."""
+
+    waiter: asyncio.Future[None] | None = None
+    """Set while the runner waits for `active` to become 0."""
+
+    task: asyncio.Task[None] | None = None
+    """The task that runs this share."""
+
+    failed: bool = False
+    cut: BaseException | None = None
+    """Why this share was cut off, if it was."""
+
+    leaving: BaseException | None = None
+    """A SystemExit or KeyboardInterrupt that must leave through the loop."""
+
+
+@attrs.define(eq=False, repr=False)
+class EventState:
+    """All run-time state of one event; the event itself holds its data only."""
+
+    loop: asyncio.AbstractEventLoop
+    status: Status = "pending"
+    open_work: int = 0
+    """Buses that have accepted the event and not run it, plus children that are not complete."""
+
+    depth: int = 0
+    """How many handlers lie between this event and one dispatched outside any."""
+
+    parent: EventState | None = None
+    """Told when this event completes, then let go."""
+
+    bus_ids: tuple[str, ...] = ()
+    shares: tuple[Share, ...] = ()
+    """The share of each bus that accepted the event; emptied when it completes."""
+
+    results: dict[str, EventResult[Any]] = attrs.Factory(dict[str, "EventResult[Any]"])
+    waiters: list[Waiter] | None = None
+    awaited_by: list[Call] | None = None
+    """Handler calls that wait for this event."""
+
+    started_at: float | None = None
+    completed_at: float | None = None
+
+    def advance(self, status: Status) -> None:
+        """Move forward to *status*; a step back or on the spot does nothing."""
+        if _RANK[status] <= _RANK[self.status]:
+            return
+        self.status = status
+        if status == "started":
+            self.started_at = time()
+        else:
+            self.completed_at = time()
+
+    def accept(self, share: Share, bus_id: str) -> None:
+        """Add the share of one more bus."""
+        self.bus_ids += (bus_id,)
+        self.shares += (share,)
+        self.open_work += 1
+
+    def adopt(self, child: EventState) -> None:
+        """Make *child* part of this event's open work."""
+        child.parent = self
+        child.depth = self.depth + 1
+        self.open_work += 1
+
+    def release(self) -> None:
+        """Tell that one piece of open work is done; completes the event, and its parents, when it was the last."""
+        state: EventState | None = self
+        while state is not None:
+            state.open_work -= 1
+            if state.open_work:
+                return
+            state = state._complete()
+
+    def _complete(self) -> EventState | None:
+        self.advance("completed")
+        shares, self.shares = self.shares, ()
+        for share in shares:
+            share.runner.event_completed(share)
+        self._wake()
+        parent, self.parent = self.parent, None
+        return parent
+
+    def add_waiter(self, waiter: Waiter) -> None:
+        """Tell *waiter* when the event is complete."""
+        if self.waiters is None:
+            self.waiters = []
+        self.waiters.append(waiter)
+
+    def _wake(self) -> None:
+        waiters, self.waiters = self.waiters, None
+        for waiter in waiters or ():
+            # The futures of a closed loop cannot be resolved, and nobody waits for them any more.
+            if not waiter.done() and not (isinstance(waiter, asyncio.Future) and self.loop.is_closed()):
+                waiter.set_result(None)
+
+
+_STATE = "_event_state"
+
+
+def state_of(event: BaseEvent[Any]) -> EventState | None:
+    """Return the run-time state of *event*, or None before its first dispatch."""
+    state: EventState | None = event.__dict__.get(_STATE)
+    return state
+
+
+def accepted_state(event: BaseEvent[Any]) -> EventState:
+    """
+    Return the run-time state of an event that a bus has accepted.
+
+    Raises:
+        NotDispatchedError: If none has.
+    """
+    state = state_of(event)
+    if state is None:
+        raise NotDispatchedError(
+            f"{event.event_type!r} was not dispatched on any bus, so nobody would complete it: "
+            "await bus.dispatch(event) instead"
+        )
+    return state
+
+
+def new_state(event: BaseEvent[Any], loop: asyncio.AbstractEventLoop) -> EventState:
+    """Give *event* its run-time state; the leading underscore keeps it out of every encoding."""
+    state = event.__dict__[_STATE] = EventState(loop)
+    return state

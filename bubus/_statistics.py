@@ -1,0 +1,47 @@
+"""Counting what becomes of events."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.define
+class Counters:
+    """What a bus has done so far."""
+
+    accepted: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    unhandled: int = 0
+
+
+@attrs.frozen
+class Statistics:
+    """
+    Snapshot returned by `EventBus.statistics`.
+
+    ``accepted == pending + started + completed`` always holds; `failed`, `cancelled` and `unhandled` say how
+    some of the completed events ended, each event counting once at most.
+    """
+
+    accepted: int
+    """Events that `dispatch` took, forwards included."""
+
+    pending: int
+    """Events that are queued and that no handler has seen."""
+
+    started: int
+    """Events that are being handled, or wait for their children or other buses."""
+
+    completed: int
+    """Events that are done on every bus, with all their children."""
+
+    failed: int
+    """Completed events of which a handler on this bus failed."""
+
+    cancelled: int
+    """Completed events that were cut off on this bus: by `stop`, or with the handler that dispatched them."""
+
+    unhandled: int
+    """Completed events for which no handler was registered on this bus."""

@@ -1,0 +1,193 @@
+"""
+What `await event` does, outside and inside handlers.
+
+Inside a handler the awaited event is taken out of turn, on every bus it is queued on. That alone would
+hang where the event's own children are queued on a bus whose handler is the one that waits: such a bus
+cannot reach them in turn. `unblock` runs exactly those, and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from bubus._context import Call, Runner, live_call
+from bubus._state import EventState, Share, Stage, accepted_state, state_of
+from bubus.errors import DeadlockError, WrongLoopError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+
+def wait(state: EventState) -> Generator[Any, None, None]:
+    """
+    Wait until the event of *state* is complete, driving it where that is due.
+
+    Raises:
+        DeadlockError: If the running handler handles this event, or a child of it.
+        WrongLoopError: If the event belongs to another event loop.
+    """
+    if not state.open_work:
+        return
+    if state.loop.is_closed():
+        for share in state.shares:
+            share.runner.settle_leftovers()
+        return
+    if state.loop is not asyncio.get_running_loop():
+        raise WrongLoopError(
+            "this event belongs to another event loop; await it there, "
+            "or use bus.dispatch_threadsafe(event).result() from this thread"
+        )
+    call = live_call()
+    if call is None:
+        yield from _wait_outside(state)
+    else:
+        yield from _wait_inside(state, call)
+
+
+def _wait_outside(state: EventState) -> Generator[Any, None, None]:
+    for share in state.shares:
+        if share.stage is Stage.QUEUED:
+            share.runner.start()
+    while state.open_work:
+        yield from _until_completed(state)
+
+
+def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
+    _refuse_own(state, call)
+    for share in state.shares:
+        if share.stage is Stage.QUEUED:
+            share.runner.run_out_of_turn((share,), call.nesting + 1)
+    if not state.open_work:
+        return
+    blocks = asyncio.current_task() is call.task
+    if blocks:
+        _refuse_circle(state, call)
+    _enter(state, call, blocks=blocks)
+    try:
+        unblock(state, _descendants(state))
+        while state.open_work:
+            yield from _until_completed(state)
+    finally:
+        _leave(state, call, blocks=blocks)
+
+
+def _until_completed(state: EventState) -> Generator[Any, None, None]:
+    # Every waiter has a future of its own, so that cancelling one cancels nothing else.
+    waiter = state.loop.create_future()
+    state.add_waiter(waiter)
+    try:
+        yield from waiter
+    finally:
+        if state.waiters is not None and waiter.cancelled():
+            state.waiters.remove(waiter)
+
+
+def _enter(state: EventState, call: Call, *, blocks: bool) -> None:
+    if state.awaited_by is None:
+        state.awaited_by = []
+    state.awaited_by.append(call)
+    if blocks:
+        call.waiting_for.append(state)
+
+
+def _leave(state: EventState, call: Call, *, blocks: bool) -> None:
+    if state.awaited_by is not None:
+        state.awaited_by.remove(call)
+    if blocks:
+        call.waiting_for.remove(state)
+
+
+def _refuse_own(state: EventState, call: Call) -> None:
+    ancestor: EventState | None = accepted_state(call.event)
+    while ancestor is not None:
+        if ancestor is state:
+            raise DeadlockError(
+                f"handler {call.handler.name} would wait for itself: the awaited event completes only after "
+                "this handler has returned; await it outside, or in a task that outlives the handler"
+            )
+        ancestor = ancestor.parent
+
+
+def _refuse_circle(state: EventState, call: Call) -> None:
+    """Raise where *state* cannot complete because, over others, it waits for *call*."""
+    seen: set[int] = set()
+    todo = [state]
+    while todo:
+        other = todo.pop()
+        if id(other) in seen:
+            continue
+        seen.add(id(other))
+        for running in _live_calls(other):
+            if running is call:
+                raise DeadlockError(
+                    f"handler {call.handler.name} awaits an event whose own handlers wait for this handler; "
+                    "let one of the two not await the other"
+                )
+            todo += running.waiting_for
+        todo += _open_children(other)
+
+
+def _live_calls(state: EventState) -> Iterator[Call]:
+    return (call for share in state.shares for call in share.calls if call.live)
+
+
+def _open_children(state: EventState) -> Iterator[EventState]:
+    for result in state.results.values():
+        for child in result.event_children:
+            child_state = state_of(child)
+            if child_state is not None and child_state.open_work:
+                yield child_state
+
+
+def _descendants(state: EventState) -> Iterator[EventState]:
+    for child in _open_children(state):
+        yield child
+        yield from _descendants(child)
+
+
+def blocked_buses(state: EventState) -> set[str]:
+    """Return the ids of the buses of which a running handler waits for *state*, or for one it is part of."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    todo = [state]
+    while todo:
+        other = todo.pop()
+        if id(other) in seen:
+            continue
+        seen.add(id(other))
+        for call in other.awaited_by or ():
+            found.add(call.bus.id)
+            todo.append(accepted_state(call.event))
+        if other.parent is not None:
+            todo.append(other.parent)
+    return found
+
+
+def unblock(state: EventState, candidates: Iterable[EventState]) -> None:
+    """Run those *candidates* out of turn that are queued on a bus which waits for *state* and so never gets to them."""
+    blocked = blocked_buses(state)
+    if not blocked:
+        return
+    stuck: defaultdict[Runner, list[Share]] = defaultdict(list)
+    for candidate in candidates:
+        for share in candidate.shares:
+            if share.stage is Stage.QUEUED and share.bus.id in blocked and not _dispatcher_runs(candidate):
+                stuck[share.runner].append(share)
+    for runner, shares in stuck.items():
+        runner.run_out_of_turn(shares, 0)
+
+
+def unblock_children(state: EventState) -> None:
+    """Do what `unblock` does for the children of *state*, whose handlers have just returned."""
+    unblock(state, _open_children(state))
+
+
+def _dispatcher_runs(child: EventState) -> bool:
+    return child.parent is not None and any(_live_calls(child.parent))
+
+
+def blocks_bus(call: Call, bus_id: str) -> bool:
+    """Tell whether the bus cannot become idle before *call* returns."""
+    return call.bus.id == bus_id or bus_id in blocked_buses(accepted_state(call.event))
