@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import enum
 import math
-import os
 import re
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
-from bubus._faults import fail
+import attrs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bubus._faults import fail
+from bubus._temporal import (
+    lax_date,
+    lax_datetime,
+    lax_time,
+    lax_timedelta,
+    strict_date,
+    strict_datetime,
+    strict_time,
+    strict_timedelta,
+    text_date,
+    text_datetime,
+    text_time,
+    text_timedelta,
+)
+from bubus._types import Check
 
 _INT_TEXT: Final = re.compile(r"\s*([+-]?[0-9]+(?:_[0-9]+)*)(?:\.0+)?\s*")
 _FLOAT_TEXT: Final = re.compile(r"\s*[+-]?(?:[0-9.][0-9._e+-]*|inf|infinity|nan)\s*", re.IGNORECASE)
@@ -29,6 +43,7 @@ _MAX_EXACT: Final = 2**63
 _TRUE: Final = frozenset({"1", "on", "t", "true", "y", "yes"})
 _FALSE: Final = frozenset({"0", "off", "f", "false", "n", "no"})
 _UUID_BYTES: Final = 16
+_UUID_TEXT: Final = re.compile(r"(urn:uuid:)?(\{)?[0-9a-f]{8}(?:(-[0-9a-f]{4}){3}-|[0-9a-f]{12})[0-9a-f]{12}(?(2)\})", re.IGNORECASE)
 
 
 def _text(value: object, kind: str) -> str | None:
@@ -136,9 +151,9 @@ def lax_bool(value: object) -> bool:
     if (text := _text(value, "bool_parsing")) is not None:
         return _bool_from_text(text, value)
     number = _float_or_none(value)
-    if number is None or number not in (0, 1):
-        fail("bool_parsing" if isinstance(value, int) and abs(value) < _MAX_EXACT else "bool_type", value)
-    return number == 1
+    if number in (0, 1):
+        return number == 1
+    fail("bool_parsing" if number is not None and number.is_integer() and abs(number) < _MAX_EXACT else "bool_type", value)
 
 
 def _bool_from_text(text: str, value: object) -> bool:
@@ -238,10 +253,9 @@ def lax_uuid(value: object) -> UUID:
     text = _text(value, "uuid_type")
     if text is None:
         fail("uuid_type", value)
-    try:
-        return UUID(text)
-    except ValueError as error:
-        fail("uuid_parsing", value, error=str(error))
+    if _UUID_TEXT.fullmatch(text) is None:
+        fail("uuid_parsing", value, error="expected 32 hexadecimal digits, in groups of 8-4-4-4-12 or in one")
+    return UUID(text)
 
 
 def strict_path(value: object) -> Path:
@@ -252,30 +266,45 @@ def strict_path(value: object) -> Path:
 
 
 def lax_path(value: object) -> Path:
-    """Accept also text and anything else that is path-like."""
+    """Accept also text."""
     if isinstance(value, Path):
         return value
-    if isinstance(value, str | os.PathLike):
-        return _path(value)  # pyright: ignore[reportUnknownArgumentType] - PathLike[Unknown] is all isinstance tells
-    fail("path_type", value)
+    return Path(value) if isinstance(value, str) else fail("path_type", value, path_type=Path)
 
 
-def _path(value: Any) -> Path:
-    try:
-        return Path(value)
-    except TypeError:
-        fail("path_type", value)
+@attrs.frozen(slots=True, eq=False)
+class Scalar:
+    """How values of one type are checked."""
+
+    label: str
+    """Its name in the location of a union's fault."""
+
+    strict: Check
+    json: Check
+    """The strict check of values from JSON, where text may stand for what JSON has no word for."""
+
+    lax: Check
+    exact: frozenset[type]
+    """Instances of exactly these need no check."""
 
 
-SCALARS: Final[dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]] = {
-    int: ("int", strict_int, lax_int),
-    float: ("float", strict_float, lax_float),
-    bool: ("bool", strict_bool, lax_bool),
-    str: ("str", strict_str, lax_str),
-    bytes: ("bytes", strict_bytes, lax_bytes),
-    type(None): ("none", strict_none, strict_none),
-    Decimal: ("decimal", strict_decimal, lax_decimal),
-    UUID: ("uuid", strict_uuid, lax_uuid),
-    Path: ("path", strict_path, lax_path),
+def _plain(kind: type, label: str, strict: Check, lax: Check, json: Check | None = None) -> Scalar:
+    return Scalar(label, strict, json or strict, lax, frozenset({kind}))
+
+
+SCALARS: Final[dict[Any, Scalar]] = {
+    int: _plain(int, "int", strict_int, lax_int),
+    float: _plain(float, "float", strict_float, lax_float),
+    bool: _plain(bool, "bool", strict_bool, lax_bool),
+    str: _plain(str, "str", strict_str, lax_str),
+    bytes: _plain(bytes, "bytes", strict_bytes, lax_bytes, lax_bytes),
+    type(None): _plain(type(None), "none", strict_none, strict_none),
+    datetime: _plain(datetime, "datetime", strict_datetime, lax_datetime, text_datetime),
+    date: _plain(date, "date", strict_date, lax_date, text_date),
+    time: _plain(time, "time", strict_time, lax_time, text_time),
+    timedelta: _plain(timedelta, "timedelta", strict_timedelta, lax_timedelta, text_timedelta),
+    Decimal: Scalar("decimal", strict_decimal, lax_decimal, lax_decimal, frozenset()),  # NaN is refused
+    UUID: _plain(UUID, "uuid", strict_uuid, lax_uuid, lax_uuid),
+    Path: _plain(type(Path()), "path", strict_path, lax_path, lax_path),
 }
-"""Type: its name in locations, its strict check and its lax one."""
+"""The single values, by type."""

@@ -2,57 +2,58 @@
 From an annotation to the function that checks a value against it, once per class.
 
 pydantic's lax mode says what is accepted and what comes out. A value of exactly the right type costs one look at its
-type; what msgspec can check by itself it checks in C; everything else is put together from small closures.
+type; lists of plain values are checked by msgspec in C; everything else is put together from small closures.
 """
 
 from __future__ import annotations
 
 import collections
-import collections.abc
+import collections.abc as abc
+import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, NewType, TypeAlias
 
 import attrs
 import msgspec
-import typing_extensions
+import typing_extensions as te
 
-from bubus import _containers as containers
-from bubus._coerce import SCALARS
+from bubus import _containers as containers, _records as records, _unions as unions
+from bubus._coerce import SCALARS, Scalar
+from bubus._constraints import is_constraint, limited, limits_in
 from bubus._faults import Invalid, fail, refuse
+from bubus._fields import Scope, substitute
+from bubus._mode import LAX, Level, Mode
 from bubus._types import Check
 from bubus.errors import DefinitionError
 
+_NOTHING: Final[frozenset[type]] = frozenset()
+_UNIONS: Final = (typing.Union, types.UnionType)
+_WRAPPERS: Final = (te.Required, te.NotRequired, te.ReadOnly, typing.Final, typing.Required, typing.NotRequired)
 
-class Level(enum.IntEnum):
-    """How far a value may be from its type."""
-
-    LAX = 0
-    """Converted where pydantic converts."""
-
-    STRICT = 1
-    """An instance of the type or a subclass."""
-
-    EXACT = 2
-    """An instance of the type itself: what a union tries first."""
-
-
-@attrs.frozen(slots=True)
-class Mode:
-    """What the compiled check is for."""
-
-    level: Level = Level.LAX
-    json: bool = False
-    """Values come from JSON: text may stand for a date, a list for a set; no live objects."""
-
-    def at(self, level: Level) -> Mode:
-        """Return this mode at another level."""
-        return attrs.evolve(self, level=level)
-
-
-LAX: Final = Mode()
+_SEQUENCES: Final = (abc.Sequence, abc.Collection, abc.Iterable)
+_COLLECTIONS: Final[dict[Any, tuple[type, str]]] = {
+    list: (list, "list_type"),
+    set: (set, "set_type"),
+    frozenset: (frozenset, "frozen_set_type"),
+    collections.deque: (collections.deque, "deque_type"),
+    abc.MutableSequence: (list, "list_type"),
+    abc.Set: (frozenset, "frozen_set_type"),
+    abc.MutableSet: (set, "set_type"),
+}
+_MAPPINGS: Final[dict[Any, tuple[type, str]]] = {
+    dict: (dict, "dict_type"),
+    collections.OrderedDict: (collections.OrderedDict, "ordered_dict_type"),
+    collections.defaultdict: (collections.defaultdict, "default_dict_type"),
+    collections.Counter: (collections.Counter, "counter_type"),
+    abc.Mapping: (dict, "dict_type"),
+    abc.MutableMapping: (dict, "dict_type"),
+}
+_IN_C: Final = (str, int, float, bool, type(None))
+"""Leaves that msgspec's strict mode and pydantic's agree on."""
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -66,18 +67,32 @@ class Validator:
     check: Check
     """Returns the value to keep or raises `Invalid`."""
 
-    exact: frozenset[type] | None = frozenset()
+    exact: frozenset[type] | None = _NOTHING
     """Instances of exactly these types need no check; None: no value does."""
 
-    title: str = "value"
+    in_c: bool = False
+    """Whether msgspec can check this type with the same outcome, except for faults."""
 
-    def validate(self, value: object) -> Any:
+    fields: frozenset[str] | None = None
+    """Names of the fields, if it is a record that a dict can be."""
+
+    title: str = "value"
+    """Heads the report of its faults."""
+
+    @property
+    def item_check(self) -> Check | None:
+        """The check as a container needs it: None if every value passes."""
+        return None if self.exact is None else self.check
+
+    def validate(self, value: Any) -> Any:
         """
-        Return *value* as its type wants it.
+        Return *value* as its type wants it; None always passes.
 
         Raises:
             ValidationError: With every fault.
         """
+        if value is None:
+            return None
         try:
             return self.check(value)
         except Invalid as invalid:
@@ -90,60 +105,490 @@ def compile_type(annotation: Any, owner: str, mode: Mode = LAX) -> Validator:
 
     Raises:
         DefinitionError: If values of this type can be neither decoded nor told from others.
+        NameError: If a name in it, or in a class it names, does not exist yet.
     """
-    return attrs.evolve(_Compiler(owner, mode).build(annotation), title=owner)
+    return attrs.evolve(Compiler(owner, mode).build(annotation), title=owner)
+
+
+Builder: TypeAlias = "Callable[[Compiler, Any], Validator | None]"
 
 
 @attrs.define(slots=True, eq=False)
-class _Compiler:
+class Compiler:
+    """Compiles the annotations of one owner for one mode."""
+
     owner: str
     mode: Mode
+    _open: dict[Any, list[Validator]] = attrs.Factory(dict[Any, list[Validator]])
+    """Records being compiled; one that contains itself finds itself here."""
 
     def build(self, annotation: Any) -> Validator:
-        if annotation is Any or annotation is object:
-            return Validator(annotation, "any", lambda value: value, exact=None)
-        if annotation is None:
-            annotation = type(None)
-        if annotation in SCALARS:
-            return self._scalar(annotation)
-        origin = typing.get_origin(annotation)
-        if origin in (typing.Union, types.UnionType):
-            return self._union(annotation)
-        if origin is list or annotation is list:
-            item = self.build((typing.get_args(annotation) or (Any,))[0])
-            check = containers.collection_check("list_type", containers.accepts_iterable, list, item.check)
-            return Validator(annotation, f"list[{item.label}]", check)
-        if origin is dict or annotation is dict:
-            k, v = [self.build(a) for a in (typing.get_args(annotation) or (Any, Any))]
-            check = containers.mapping_check(containers.accepts_mapping, dict, k.check, v.check)
-            return Validator(annotation, f"dict[{k.label},{v.label}]", check)
-        if isinstance(annotation, type):
-            return self._instance(annotation)
-        raise DefinitionError(f"{self.owner}: {annotation!r} can be neither decoded nor checked")
+        """
+        Return the validator of *annotation*.
 
-    def _scalar(self, kind: type) -> Validator:
-        label, strict, lax = SCALARS[kind]
-        exact = frozenset({kind})
-        return Validator(kind, label, lax if self.mode.level is Level.LAX else strict, exact)
+        Raises:
+            DefinitionError: If there can be none.
+        """
+        for builder in _BUILDERS:
+            found = builder(self, annotation)
+            if found is not None:
+                return found
+        raise DefinitionError(
+            f"{self.owner}: a value can neither be decoded to {annotation!r} nor be told to be one; "
+            "use a class, or Any if every value will do"
+        )
 
-    def _union(self, annotation: Any) -> Validator:
-        members = [self.build(arg) for arg in typing.get_args(annotation)]
-        exact = frozenset().union(*[m.exact or () for m in members])
-        def check(value: Any) -> Any:
-            if type(value) in exact:
-                return value
-            faults = []
-            for m in members:
-                try:
-                    return m.check(value)
-                except Invalid as invalid:
-                    faults += [f.under(m.label) for f in invalid.faults]
-            raise Invalid(faults)
-        return Validator(annotation, "union", check, exact)
+    def arguments(self, annotation: Any, *defaults: Any) -> list[Validator]:
+        """Return the validators of what stands in the brackets of *annotation*."""
+        return [self.build(argument) for argument in typing.get_args(annotation) or defaults]
 
-    def _instance(self, kind: type) -> Validator:
-        def check(value: Any) -> Any:
-            if isinstance(value, kind):
-                return value
-            fail("is_instance_of", value, **{"class": kind.__name__})
-        return Validator(kind, kind.__name__, check, frozenset({kind}))
+    def at(self, level: Level) -> Compiler:
+        """Return a compiler for another level."""
+        return Compiler(self.owner, self.mode.at(level))
+
+    def hints(self, kind: Any) -> dict[str, Any]:
+        """Return the resolved annotations of a class, or of a generic one with its type arguments."""
+        origin = typing.get_origin(kind) or kind
+        mapping = dict(zip(getattr(origin, "__parameters__", ()), typing.get_args(kind), strict=False))
+        hints = te.get_type_hints(origin, include_extras=True)
+        return {name: substitute(hint, mapping) for name, hint in hints.items()}
+
+    def record(self, kind: Any, make: Callable[[], Validator]) -> Validator:
+        """Return what *make* returns; while it runs, *kind* stands for its coming result."""
+        if kind in self._open:
+            cell = self._open[kind]
+            return Validator(kind, _name(kind), lambda value: cell[0].check(value))
+        cell = self._open[kind] = []
+        try:
+            cell.append(make())
+        finally:
+            del self._open[kind]
+        return cell[0]
+
+    def accepts(self, kind: type, lax: containers.Accepts) -> containers.Accepts:
+        """Return the test for values that count as a *kind* of container in this mode."""
+        if self.mode.lax:
+            return lax
+        if self.mode.level is Level.EXACT:
+            return containers.accepts_exactly(kind)
+        return containers.accepts_only(kind, list) if self.mode.json and kind is not dict else containers.accepts_only(kind)
+
+
+def _name(kind: Any) -> str:
+    return getattr(kind, "__name__", None) or repr(kind)
+
+
+def _is_class(annotation: Any) -> bool:
+    return isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias)
+
+
+def _anything(_: Compiler, annotation: Any) -> Validator | None:
+    if annotation is not Any and annotation is not object and annotation is not te.Any:
+        return None
+    return Validator(annotation, "any", lambda value: value, exact=None)
+
+
+def _any_in_union(compiler: Compiler, annotation: Any) -> Validator | None:
+    """Let a union prefer Any to a conversion, but not to an exact match."""
+    if compiler.mode.level is not Level.EXACT or annotation not in (Any, object):
+        return None
+    return Validator(annotation, "any", lambda value: fail("is_instance_of", value, **{"class": "Any"}))
+
+
+def _wrapped(compiler: Compiler, annotation: Any) -> Validator | None:
+    """Look through what only wraps another annotation."""
+    if annotation is None:
+        return compiler.build(type(None))
+    if annotation is te.LiteralString:
+        return compiler.build(str)
+    if isinstance(annotation, NewType):
+        return compiler.build(annotation.__supertype__)
+    if typing.get_origin(annotation) in _WRAPPERS:
+        return compiler.build(typing.get_args(annotation)[0])
+    return None
+
+
+def _alias(compiler: Compiler, annotation: Any) -> Validator | None:
+    """Look through ``type X = …``, which may contain itself."""
+    origin = typing.get_origin(annotation) or annotation
+    if not isinstance(origin, te.TypeAliasType):
+        return None
+    mapping = dict(zip(origin.__type_params__, typing.get_args(annotation), strict=False))
+    value = Scope(origin.__module__ or "", {origin.__name__: origin}).resolve(origin.__value__)
+    return compiler.record(annotation, lambda: compiler.build(substitute(value, mapping)))
+
+
+def _type_variable(compiler: Compiler, annotation: Any) -> Validator | None:
+    if not isinstance(annotation, typing.TypeVar):
+        return None
+    if getattr(annotation, "__default__", te.NoDefault) not in (te.NoDefault, None):
+        return compiler.build(annotation.__default__)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType] - PEP 696, from typing_extensions before 3.13
+    if annotation.__constraints__:
+        return compiler.build(typing.Union[annotation.__constraints__])  # noqa: UP007 - not known before run time
+    return compiler.build(annotation.__bound__ or Any)
+
+
+def _annotated(compiler: Compiler, annotation: Any) -> Validator | None:
+    if typing.get_origin(annotation) is not typing.Annotated:
+        return None
+    kind, *items = typing.get_args(annotation)
+    validator = compiler.build(kind)
+    for item in items:
+        limits = limits_in(item) if is_constraint(item) else {}
+        if limits:
+            check = limited(validator.check, limits, compiler.owner)
+            validator = attrs.evolve(validator, check=check, exact=_NOTHING, in_c=False, annotation=annotation)
+    return validator
+
+
+def _scalar(compiler: Compiler, annotation: Any) -> Validator | None:
+    found = SCALARS.get(annotation) if _is_class(annotation) else None
+    if found is None:
+        return None
+    mode = compiler.mode
+    if mode.level is Level.EXACT:
+        check = _exactly(annotation, found, json=mode.json)
+    elif mode.lax:
+        check = found.lax
+    else:
+        check = found.json if mode.json else found.strict
+    return Validator(annotation, found.label, check, found.exact, annotation in _IN_C)
+
+
+def _exactly(kind: type, scalar: Scalar, *, json: bool) -> Check:
+    """Return the check for instances of *kind* itself, and for the text that is one in JSON."""
+    text = scalar.json if json else scalar.strict
+
+    def check(value: Any) -> Any:
+        if type(value) is kind or type(value) in scalar.exact:
+            return scalar.strict(value)
+        return text(value) if type(value) is str else fail("is_instance_of", value, **{"class": kind.__name__})
+
+    return check
+
+
+def _union(compiler: Compiler, annotation: Any) -> Validator | None:
+    if typing.get_origin(annotation) not in _UNIONS:
+        return None
+    kinds = typing.get_args(annotation)
+    some = [kind for kind in kinds if kind is not type(None)]
+    validator = compiler.build(some[0]) if len(some) == 1 else _several(compiler, annotation, some)
+    if len(some) == len(kinds):
+        return validator
+    exact = None if validator.exact is None else validator.exact | {type(None)}
+    check = unions.optional_check(validator.check)
+    return attrs.evolve(
+        validator, annotation=annotation, check=check, exact=exact, label=f"nullable[{validator.label}]"
+    )
+
+
+def _several(compiler: Compiler, annotation: Any, kinds: Sequence[Any]) -> Validator:
+    members = [compiler.build(kind) for kind in kinds]
+    exact = _NOTHING.union(*(member.exact or () for member in members))
+    if compiler.mode.json:
+        exact -= {str}  # another member may want the text
+    levels = [_level(compiler.at(level), kinds) for level in (Level.EXACT, Level.STRICT) if level > compiler.mode.level]
+    own = [unions.Member(member.label, member.check, member.fields) for member in members]
+    check = unions.union_check([*levels, lambda: own])
+    label = f"union[{','.join(member.label for member in members)}]"
+    return Validator(annotation, label, check, exact)
+
+
+def _level(compiler: Compiler, kinds: Sequence[Any]) -> Callable[[], Sequence[unions.Member]]:
+    made: list[unions.Member] = []
+
+    def members() -> Sequence[unions.Member]:
+        if not made:
+            validators = [compiler.build(kind) for kind in kinds]
+            made.extend(unions.Member(one.label, one.check, one.fields) for one in validators)
+        return made
+
+    return members
+
+
+def _literal(compiler: Compiler, annotation: Any) -> Validator | None:
+    if typing.get_origin(annotation) not in (typing.Literal, te.Literal):
+        return None
+    values = list(_literal_values(annotation))
+    return Validator(annotation, f"literal[{','.join(map(repr, values))}]", unions.literal_check(values))
+
+
+def _literal_values(annotation: Any) -> Iterable[Any]:
+    for value in typing.get_args(annotation):
+        if typing.get_origin(value) in (typing.Literal, te.Literal):
+            yield from _literal_values(value)
+        else:
+            yield value
+
+
+def _enum(compiler: Compiler, annotation: Any) -> Validator | None:
+    if not _is_class(annotation) or not issubclass(annotation, enum.Enum):
+        return None
+    mode = compiler.mode
+    by_value = mode.lax or mode.json
+    check = unions.enum_check(annotation, convert=mode.lax) if by_value else _instance_check(annotation, mode)
+    return Validator(annotation, unions.enum_label(annotation), check, frozenset({annotation}))
+
+
+def _collection(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if not _is_class(kind) or kind not in _COLLECTIONS:
+        return None
+    (item,) = compiler.arguments(annotation, Any)
+    concrete, fault = _COLLECTIONS[kind]
+    accepts = compiler.accepts(concrete, containers.accepts_iterable)
+    make = containers.set_maker(concrete) if concrete in (set, frozenset) else concrete
+    check = containers.collection_check(fault, accepts, make, item.item_check)
+    return _in_c(annotation, concrete, f"{concrete.__name__}[{item.label}]", check, [item], compiler)
+
+
+def _in_c(
+    annotation: Any, kind: type, label: str, check: Check, parts: Sequence[Validator], compiler: Compiler
+) -> Validator:
+    """Return the validator of a container, which tries msgspec first if it is of plain values."""
+    origin = typing.get_origin(annotation) or annotation
+    if origin not in (list, set, frozenset, tuple, dict) or not all(part.in_c for part in parts):
+        return Validator(annotation, label, check)
+    if compiler.mode.lax and not compiler.mode.json:
+        check = containers.msgspec_first(kind, annotation, check)
+    return Validator(annotation, label, check, in_c=True)
+
+
+def _sequence(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if kind not in _SEQUENCES:
+        return None
+    (item,) = compiler.arguments(annotation, Any)
+    check = containers.sequence_check(kind, item.item_check)
+    return Validator(annotation, f"{kind.__name__.lower()}[{item.label}]", check)
+
+
+def _tuple(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if kind is not tuple:
+        return None
+    accepts = compiler.accepts(tuple, containers.accepts_iterable)
+    arguments = typing.get_args(annotation) or ((Any, ...) if annotation is tuple or annotation is typing.Tuple else ())  # noqa: UP006 - the old alias may be used
+    if len(arguments) == 2 and arguments[1] is ...:  # noqa: PLR2004 - tuple[X, ...]
+        item = compiler.build(arguments[0])
+        check = containers.collection_check("tuple_type", accepts, tuple, item.item_check)
+        return _in_c(annotation, tuple, f"tuple[{item.label}, ...]", check, [item], compiler)
+    items = [compiler.build(argument) for argument in arguments]
+    check = containers.tuple_check(accepts, [item.check for item in items])
+    label = f"tuple[{', '.join(item.label for item in items)}]"
+    return _in_c(annotation, tuple, label, check, items, compiler)
+
+
+def _mapping(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if not _is_class(kind) or kind not in _MAPPINGS:
+        return None
+    arguments = typing.get_args(annotation)
+    if kind is collections.Counter:
+        arguments = (*(arguments or (Any,)), int)
+    key_kind, item_kind = arguments or (Any, Any)
+    key = (compiler.at(Level.LAX) if compiler.mode.json else compiler).build(key_kind)  # in JSON every key is text
+    item = compiler.build(item_kind)
+    accepts = compiler.accepts(dict, containers.accepts_mapping)
+    make, fault = _mapping_maker(kind, arguments), _MAPPINGS[kind][1]
+    check = containers.mapping_check(fault, accepts, make, key.item_check, item.item_check)
+    return _in_c(annotation, kind, f"dict[{key.label},{item.label}]", check, [key, item], compiler)
+
+
+def _mapping_maker(kind: Any, arguments: Sequence[Any]) -> Callable[[dict[Any, Any]], Any]:
+    if kind is not collections.defaultdict:
+        return _MAPPINGS[kind][0]
+    factory = typing.get_origin(arguments[1]) or arguments[1] if arguments else None
+    return lambda pairs: collections.defaultdict(factory if callable(factory) else None, pairs)
+
+
+def _typed_dict(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    return compiler.record(annotation, lambda: _typed_dict_now(compiler, annotation)) if te.is_typeddict(kind) else None
+
+
+def _typed_dict_now(compiler: Compiler, annotation: Any) -> Validator:
+    kind = typing.get_origin(annotation) or annotation
+    hints = compiler.hints(annotation)
+    parts = [
+        records.Part(name, compiler.build(hint).check, name in _required(kind, hints)) for name, hint in hints.items()
+    ]
+    check = records.typed_dict_check(parts, compiler.accepts(dict, containers.accepts_mapping))
+    return Validator(annotation, kind.__name__, check, fields=frozenset(hints))
+
+
+def _required(kind: Any, hints: dict[str, Any]) -> frozenset[str]:
+    """Return the required keys; __required_keys__ misses what a string annotation says."""
+    marked = {name: typing.get_origin(hint) for name, hint in hints.items()}
+    required = set(kind.__required_keys__)
+    required -= {name for name, mark in marked.items() if mark in (typing.NotRequired, te.NotRequired)}
+    required |= {name for name, mark in marked.items() if mark in (typing.Required, te.Required)}
+    return frozenset(required)
+
+
+def _named_tuple(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if not (_is_class(kind) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+        return None
+    return compiler.record(annotation, lambda: _named_tuple_now(compiler, annotation, kind))
+
+
+def _named_tuple_now(compiler: Compiler, annotation: Any, kind: Any) -> Validator:
+    hints = compiler.hints(annotation)
+    defaults = kind._field_defaults
+    parts = [
+        records.Part(name, compiler.build(hints.get(name, Any)).check, name not in defaults) for name in kind._fields
+    ]
+    exactly = compiler.mode.level is Level.EXACT and not compiler.mode.json
+    check = records.named_tuple_check(kind, parts, exactly=exactly)
+    return Validator(annotation, kind.__name__, check, frozenset({kind}))
+
+
+def _event(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if not (_is_class(kind) and hasattr(kind, "__event_from__")):
+        return None
+    if kind is not annotation and typing.get_args(annotation):
+        kind = kind[typing.get_args(annotation)]
+        kind = typing.get_origin(kind) or kind
+    if not compiler.mode.builds_records:
+        return Validator(annotation, kind.__name__, _instance_check(kind, compiler.mode), frozenset({kind}))
+    return Validator(annotation, kind.__name__, records.event_check(kind, compiler.mode), frozenset({kind}))
+
+
+def _struct(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if not (_is_class(kind) and issubclass(kind, msgspec.Struct)):
+        return None
+    if not compiler.mode.builds_records:
+        return Validator(annotation, kind.__name__, _instance_check(kind, compiler.mode), frozenset({kind}))
+    check = records.struct_check(kind, annotation, strict=not compiler.mode.lax)
+    fields = frozenset(field.encode_name for field in msgspec.structs.fields(kind))
+    return Validator(annotation, kind.__name__, check, frozenset({kind}), fields=fields)
+
+
+def _model(compiler: Compiler, annotation: Any) -> Validator | None:
+    """Let classes that bring pydantic's validator check themselves; pydantic is not imported for it."""
+    if not (_is_class(annotation) and hasattr(annotation, "__pydantic_validator__")):
+        return None
+    mode = compiler.mode
+    check = records.model_check(annotation, mode.json, strict=not mode.lax)
+    fields = frozenset(getattr(annotation, "__pydantic_fields__", ()))
+    return Validator(annotation, annotation.__name__, check, frozenset({annotation}), fields=fields)
+
+
+def _dataclass(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if not (_is_class(kind) and (dataclasses.is_dataclass(kind) or attrs.has(kind))):
+        return None
+    return compiler.record(annotation, lambda: _dataclass_now(compiler, annotation, kind))
+
+
+def _dataclass_now(compiler: Compiler, annotation: Any, kind: Any) -> Validator:
+    if not compiler.mode.builds_records:
+        return Validator(annotation, kind.__name__, records.class_check(kind, None), frozenset({kind}))
+    hints = compiler.hints(annotation)
+    parts = list(_attrs_parts(compiler, kind, hints) if attrs.has(kind) else _dataclass_parts(compiler, kind, hints))
+    fields = frozenset(part.key for part in parts) if attrs.has(kind) else None
+    return Validator(annotation, kind.__name__, records.class_check(kind, parts), frozenset({kind}), fields=fields)
+
+
+def _attrs_parts(compiler: Compiler, kind: Any, hints: dict[str, Any]) -> Iterable[records.Part]:
+    for field in attrs.fields(kind):
+        if field.init:
+            hint = Any if field.converter else hints.get(field.name, field.type or Any)
+            yield records.Part(field.alias, compiler.build(hint).check, field.default is attrs.NOTHING)
+
+
+def _dataclass_parts(compiler: Compiler, kind: Any, hints: dict[str, Any]) -> Iterable[records.Part]:
+    for field in dataclasses.fields(kind):
+        if field.init:
+            required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            yield records.Part(field.name, compiler.build(hints[field.name]).check, required)
+
+
+def _type_of(compiler: Compiler, annotation: Any) -> Validator | None:
+    kind = typing.get_origin(annotation) or annotation
+    if kind is not type:
+        return None
+    (base,) = typing.get_args(annotation) or (Any,)
+    if isinstance(base, typing.TypeVar):
+        base = base.__bound__ or Any
+    bases = typing.get_args(base) if typing.get_origin(base) in _UNIONS else (base,)
+    kinds = tuple(typing.get_origin(one) or one for one in bases if one is not Any)
+    label = f"is-subclass[{', '.join(map(_name, kinds))}]" if kinds else "is-type"
+    return Validator(annotation, label, _live(compiler, containers.subclass_check(kinds), "issubclass"))
+
+
+def _callable(compiler: Compiler, annotation: Any) -> Validator | None:
+    if annotation is not Callable and typing.get_origin(annotation) is not abc.Callable and annotation is not callable:
+        return None
+
+    def check(value: Any) -> Any:
+        return value if callable(value) else fail("callable_type", value)
+
+    return Validator(annotation, "callable", check)
+
+
+def _live(compiler: Compiler, check: Check, method: str) -> Check:
+    """Return *check*, or its refusal when values come from JSON, which has no live objects."""
+    if not compiler.mode.json:
+        return check
+    return lambda value: fail("needs_python_object", value, method_name=method)
+
+
+def _instance(compiler: Compiler, annotation: Any) -> Validator | None:
+    """Check any other class by isinstance."""
+    kind = typing.get_origin(annotation) or annotation
+    if not _is_class(kind) or not _checkable(kind):
+        return None
+    check = _live(compiler, _instance_check(kind, compiler.mode), "isinstance")
+    exact = _NOTHING if compiler.mode.json else frozenset({kind})
+    return Validator(annotation, f"is-instance[{kind.__name__}]", check, exact)
+
+
+def _checkable(kind: type) -> bool:
+    try:
+        isinstance(None, kind)
+    except TypeError:
+        return False
+    return True
+
+
+def _instance_check(kind: type, mode: Mode) -> Check:
+    exactly = mode.level is Level.EXACT
+
+    def check(value: Any) -> Any:
+        if type(value) is kind if exactly else isinstance(value, kind):
+            return value
+        fail("is_instance_of", value, **{"class": kind.__name__})
+
+    return check
+
+
+_BUILDERS: Final[Sequence[Builder]] = (
+    _any_in_union,
+    _anything,
+    _wrapped,
+    _alias,
+    _type_variable,
+    _annotated,
+    _scalar,
+    _union,
+    _literal,
+    _enum,
+    _collection,
+    _sequence,
+    _mapping,
+    _tuple,
+    _typed_dict,
+    _named_tuple,
+    _event,
+    _struct,
+    _model,
+    _dataclass,
+    _type_of,
+    _callable,
+    _instance,
+)
+"""Each looks at an annotation and builds its validator, or leaves it to the next."""

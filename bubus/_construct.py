@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from bubus._compile import LAX, Mode, Validator
+from bubus._compile import Validator
+from bubus._mode import LAX, Mode
 from bubus._faults import Fault, Invalid, call_user, fault, refuse
 from bubus._framework import RUN_TIME_NAMES
 from bubus._types import MISSING, Check
@@ -60,7 +61,9 @@ def check_extras(cls: type, extras: dict[str, Any], faults: list[Fault] | None) 
         del extras[name]
     if policy == "ignore":
         extras.clear()
-    found = [fault("extra_forbidden", extras[name]).under(name) for name in extras if policy == "forbid" or _hides(cls, name)]
+    found = [
+        fault("extra_forbidden", extras[name]).under(name) for name in extras if policy == "forbid" or _hides(cls, name)
+    ]
     return [*(faults or ()), *found] or None
 
 
@@ -72,9 +75,7 @@ def _hides(cls: type, name: str) -> bool:
 def refuse_arguments(cls: type, faults: list[Fault], given: dict[str, Any]) -> Exception:
     """Return the error for a refused call."""
     arguments = {name: value for name, value in given.items() if value is not MISSING}
-    return refuse(
-        cls.__name__, [attrs.evolve(one, input=arguments) if one.input is MISSING else one for one in faults]
-    )
+    return refuse(cls.__name__, [attrs.evolve(one, input=arguments) if one.input is MISSING else one for one in faults])
 
 
 class _Writer:
@@ -173,19 +174,24 @@ class _Writer:
         tests = ["True"] if not types else []
         for position, kind in enumerate(types):
             is_none = kind is type(None)
-            tests.append(f"{name} is not None" if is_none else f"type({name}) is not {self.use(f't{index}_', position, kind)}")
+            tests.append(
+                f"{name} is not None" if is_none else f"type({name}) is not {self.use(f't{index}_', position, kind)}"
+            )
         return " and ".join(tests)
 
     def _converting(self, index: int, argument: Argument, converter: Any) -> str:
         attribute = argument.attribute
         check = argument.validator.check
         if isinstance(converter, attrs.Converter):
+
             def convert(self: Any, value: Any) -> Any:
                 extra = [self] * converter.takes_self + [attribute] * converter.takes_field
                 return check(call_user(converter.converter, value, value, *extra))
         else:
+
             def convert(self: Any, value: Any) -> Any:
                 return check(call_user(converter, value, value))
+
         bound = self.use("k", index, convert)
         return f"lambda value: {bound}(self, value)"
 
@@ -215,7 +221,10 @@ class _Writer:
         for index, argument in enumerate(checked):
             validator = self.use("v", index, argument.attribute.validator)
             attribute = self.use("a", index, argument.attribute)
-            self.add(1, f"_, _faults = _check(lambda value: _user({validator}, value, self, {attribute}, value), self.{argument.name}, {argument.alias!r}, _faults)")
+            self.add(
+                1,
+                f"_, _faults = _check(lambda value: _user({validator}, value, self, {attribute}, value), self.{argument.name}, {argument.alias!r}, _faults)",
+            )
         if checked:
             self.add(1, "if _faults is not None:")
             self.add(2, "raise _refuse(_cls, _faults, {})")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, ItemsView, Iterable, KeysView, Mapping, Sequence, ValuesView
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -67,16 +66,27 @@ def collection_check(kind: str, accepts: Accepts, build: Callable[[list[Any]], A
     return check
 
 
-def unhashable_safe(check: Check) -> Check:
-    """Return *check* of a set, with a fault instead of a TypeError for parts that cannot be in one."""
+def set_maker(kind: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
+    """Return *kind*, with a fault instead of a TypeError for an item that cannot be in a set."""
 
-    def safe(value: Any) -> Any:
+    def make(items: list[Any]) -> Any:
         try:
-            return check(value)
-        except TypeError as error:
-            raise Invalid([fault("type_error", value, error=error)]) from error
+            return kind(items)
+        except TypeError:
+            faults = Collector()
+            for index, item in enumerate(items):
+                faults.run(_hashable, item, index)
+            faults.close()
+            raise
 
-    return safe
+    return make
+
+
+def _hashable(item: object) -> None:
+    try:
+        hash(item)
+    except TypeError:
+        fail("set_item_not_hashable", item)
 
 
 def tuple_check(accepts: Accepts, items: Sequence[Check]) -> Check:
@@ -99,8 +109,36 @@ def tuple_check(accepts: Accepts, items: Sequence[Check]) -> Check:
     return check
 
 
+def sequence_check(kind: type, item: Check | None) -> Check:
+    """Return a check for an abstract sequence or iterable; lists, tuples and deques keep their type."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str | bytes):
+            fail("sequence_str", value, type_name=type(value).__name__)
+        if not isinstance(value, kind) or isinstance(value, Mapping):
+            fail("is_instance_of", value, **{"class": kind.__name__})
+        values = list(value)
+        results = values if item is None else each(item, values)
+        return type(value)(results) if type(value) in (tuple, deque) else results
+
+    return check
+
+
+def subclass_check(kinds: tuple[type, ...]) -> Check:
+    """Return a check for classes, of one of *kinds* if any are given."""
+
+    def check(value: Any) -> Any:
+        if not kinds:
+            return value if isinstance(value, type) else fail("is_type", value)
+        if isinstance(value, type) and issubclass(value, kinds):
+            return value
+        fail("is_subclass_of", value, **{"class": " or ".join(kind.__name__ for kind in kinds)})
+
+    return check
+
+
 def mapping_check(
-    accepts: Accepts, build: Callable[[dict[Any, Any]], Any], key: Check | None, item: Check | None, kind: str = "dict_type"
+    kind: str, accepts: Accepts, build: Callable[[dict[Any, Any]], Any], key: Check | None, item: Check | None
 ) -> Check:
     """Return a check for a dict and its relatives."""
 
@@ -131,7 +169,7 @@ def _each_pair(key: Check, item: Check, pairs: Mapping[Any, Any]) -> dict[Any, A
 
 
 def _part(name: object) -> int | str:
-    return name if isinstance(name, int | str) and not isinstance(name, bool) else str(name)
+    return int(name) if isinstance(name, int) else str(name)
 
 
 def msgspec_first(exact: type, annotation: Any, slow: Check) -> Check:

@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 
 # The kinds and their wording are pydantic's: programs and their users read them.
 MESSAGES: Final[dict[str, str]] = {
-    "arguments_type": "Arguments must be a tuple, list or a dictionary",
     "assertion_error": "Assertion failed, {error}",
     "bool_parsing": "Input should be a valid boolean, unable to interpret input",
     "bool_type": "Input should be a valid boolean",
-    "bytes_invalid_encoding": "Data should be valid {encoding}: {encoding_error}",
     "bytes_too_long": "Data should have at most {max_length} byte{s}",
     "bytes_too_short": "Data should have at least {min_length} byte{s}",
     "bytes_type": "Input should be a valid bytes",
     "callable_type": "Input should be callable",
+    "counter_type": "Input should be a valid Counter",
     "dataclass_exact_type": "Input should be an instance of {class_name}",
     "dataclass_type": "Input should be a dictionary or an instance of {class_name}",
     "date_from_datetime_inexact": "Datetimes provided to dates should have zero time - e.g. be exact dates",
@@ -31,13 +30,14 @@ MESSAGES: Final[dict[str, str]] = {
     "date_parsing": "Input should be a valid date in the format YYYY-MM-DD, {error}",
     "date_type": "Input should be a valid date",
     "datetime_from_date_parsing": "Input should be a valid datetime or date, {error}",
-    "datetime_object_invalid": "Invalid datetime object, got {error}",
     "datetime_parsing": "Input should be a valid datetime, {error}",
     "datetime_type": "Input should be a valid datetime",
     "decimal_max_digits": "Decimal input should have no more than {max_digits} digit{s} in total",
     "decimal_max_places": "Decimal input should have no more than {decimal_places} decimal place{s}",
     "decimal_parsing": "Input should be a valid decimal",
     "decimal_type": "Decimal input should be an integer, float, string or Decimal object",
+    "default_dict_type": "Input should be a valid defaultdict",
+    "deque_type": "Input should be a valid deque",
     "dict_type": "Input should be a valid dictionary",
     "enum": "Input should be {expected}",
     "extra_forbidden": "Extra inputs are not permitted",
@@ -57,23 +57,24 @@ MESSAGES: Final[dict[str, str]] = {
     "is_instance_of": "Input should be an instance of {class}",
     "is_subclass_of": "Input should be a subclass of {class}",
     "is_type": "Input should be a type",
-    "iterable_type": "Input should be iterable",
     "less_than": "Input should be less than {lt}",
     "less_than_equal": "Input should be less than or equal to {le}",
     "list_type": "Input should be a valid list",
     "literal_error": "Input should be {expected}",
-    "mapping_type": "Input should be a valid mapping, error: {error}",
     "missing": "Field required",
-    "missing_argument": "Missing required argument",
     "model_type": "Input should be a valid dictionary or instance of {class_name}",
     "multiple_of": "Input should be a multiple of {multiple_of}",
     "needs_python_object": (
         "Cannot check `{method_name}` when validating from json, use a JsonOrPython validator instead"
     ),
+    "named_tuple_type": "Input should be a tuple, list, dictionary or an instance of {class_name}",
     "none_required": "Input should be None",
-    "path_type": "Input is not a valid path",
+    "ordered_dict_type": "Input should be a valid OrderedDict",
+    "path_type": "Input is not a valid path for {path_type}",
     "predicate_failed": "Predicate {name} failed",
     "recursion_loop": "Recursion error - cyclic reference detected",
+    "sequence_str": "'{type_name}' instances are not allowed as a Sequence value",
+    "set_item_not_hashable": "Set items should be hashable",
     "set_type": "Input should be a valid set",
     "string_pattern_mismatch": "String should match pattern '{pattern}'",
     "string_too_long": "String should have at most {max_length} character{s}",
@@ -91,12 +92,28 @@ MESSAGES: Final[dict[str, str]] = {
     "too_short": "{field_type} should have at least {min_length} item{s} after validation, not {actual_length}",
     "tuple_type": "Input should be a valid tuple",
     "type_error": "Type error, {error}",
-    "unexpected_keyword_argument": "Unexpected keyword argument",
-    "unexpected_positional_argument": "Unexpected positional argument",
     "uuid_parsing": "Input should be a valid UUID, {error}",
     "uuid_type": "UUID input should be a string, bytes or UUID object",
     "value_error": "Value error, {error}",
 }
+
+
+JSON_MESSAGES: Final[dict[str, str]] = {
+    "counter_type": "Input should be an object",
+    "dataclass_type": "Input should be an object",
+    "default_dict_type": "Input should be an object",
+    "deque_type": "Input should be a valid array",
+    "dict_type": "Input should be an object",
+    "frozen_set_type": "Input should be a valid array",
+    "list_type": "Input should be a valid array",
+    "model_type": "Input should be an object",
+    "named_tuple_type": "Input should be an array or an object",
+    "ordered_dict_type": "Input should be an object",
+    "set_type": "Input should be a valid array",
+    "time_delta_type": "Input should be a valid duration",
+    "tuple_type": "Input should be a valid array",
+}
+"""The words for values from JSON, where they differ."""
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -190,6 +207,11 @@ def call_user(function: Callable[..., Any], value: object, *args: object) -> Any
         raise Invalid([fault("value_error", value, error=error)]) from error
     except TypeError as error:
         raise Invalid([fault("type_error", value, error=error)]) from error
+
+
+def in_json_words(faults: Iterable[Fault]) -> list[Fault]:
+    """Return *faults* as they are told of values from JSON."""
+    return [attrs.evolve(one, msg=JSON_MESSAGES.get(one.kind, one.msg)) for one in faults]
 
 
 def refuse(title: str, faults: Iterable[Fault]) -> ValidationError:

@@ -13,7 +13,8 @@ import attrs
 from typing_extensions import Self, TypedDict, dataclass_transform
 
 from bubus import _framework as framework
-from bubus._compile import LAX, Mode, compile_type
+from bubus._compile import compile_type
+from bubus._mode import LAX, Mode
 from bubus._construct import Argument, Init, write_init
 from bubus._faults import fault, refuse
 from bubus._fields import Field, Scope, annotations_of, declare, is_class_variable, own_copy, substitute
@@ -35,14 +36,26 @@ class EventMeta(type):
     """Makes every subclass of `EventModel` an attrs class with a constructor of its own, without a decorator."""
 
     def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, version: str | None = None, **options: Any
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        version: str | None = None,
+        **options: Any,
     ) -> EventMeta:
         cls = super().__new__(mcs, name, bases, namespace, **options)
         _define(cls, namespace, version, sys._getframe(1))
         return cls
 
     def __init__(
-        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, version: str | None = None, **options: Any
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        version: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(name, bases, namespace, **options)
 
@@ -61,7 +74,9 @@ def _define(cls: Any, namespace: dict[str, Any], version: str | None, frame: typ
         if n.startswith("_") or is_class_variable(ann) or n in ("model_config", "event_result_type"):
             continue
         if n.startswith(framework.RESERVED_PREFIXES) and n not in framework.CHECKS:
-            raise DefinitionError(f"{cls.__qualname__}.{n}: names that start with event_ or model_ are reserved; rename the field")
+            raise DefinitionError(
+                f"{cls.__qualname__}.{n}: names that start with event_ or model_ are reserved; rename the field"
+            )
         raw[n] = ann
         own[n] = declare(namespace[n]) if n in namespace else attrs.field()
         if n in namespace:
@@ -95,7 +110,15 @@ def _define(cls: Any, namespace: dict[str, Any], version: str | None, frame: typ
         return sorted(out, key=lambda a: list(framework.CHECKS).index(a.name) if a.name in framework.CHECKS else 100)
 
     attrs.define(
-        cls, these=own, slots=False, kw_only=True, init=False, eq=False, order=False, repr=False, field_transformer=transform
+        cls,
+        these=own,
+        slots=False,
+        kw_only=True,
+        init=False,
+        eq=False,
+        order=False,
+        repr=False,
+        field_transformer=transform,
     )
     init = cls.__event_init__(LAX)
     if "__init__" not in namespace:

@@ -1,0 +1,143 @@
+"""Limits on values, from msgspec.Meta, annotated-types and `Field`: each is a check on what the type made of the value."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Iterator, Sized
+from decimal import Decimal
+from typing import Any, Final
+
+from bubus._faults import Fault, Invalid, call_user, fail
+from bubus._types import Check
+from bubus.errors import DefinitionError
+
+_NAMES: Final = ("multiple_of", "le", "lt", "ge", "gt", "min_length", "max_length", "pattern", "tz", "func")
+_SOURCES: Final = frozenset({"msgspec", "msgspec._core", "annotated_types", "bubus._fields"})
+_FLOAT_SLACK: Final = 1e9  # a float may miss a multiple by a billionth of itself
+_COLLECTIONS: Final = {list: "List", tuple: "Tuple", set: "Set", frozenset: "Frozenset", dict: "Dictionary"}
+
+
+def is_constraint(item: object) -> bool:
+    """Tell whether *item*, found in an Annotated, limits values in a way known here."""
+    return type(item).__module__ in _SOURCES
+
+
+def limits_in(item: Any) -> dict[str, Any]:
+    """Return the limits that one item of an Annotated names, each once and in the order they are checked."""
+    parts: Iterable[Any] = [item, *item] if isinstance(item, Iterable) else [item]
+    found = {
+        name: getattr(part, name, None) for part in parts for name in _NAMES if getattr(part, name, None) is not None
+    }
+    return {name: found[name] for name in _NAMES if name in found}
+
+
+def limited(check: Check, limits: dict[str, Any], owner: str) -> Check:
+    """
+    Return *check* followed by the checks for *limits*.
+
+    Raises:
+        DefinitionError: If a limit itself makes no sense.
+    """
+    steps = [_step(name, limit, owner) for name, limit in limits.items()]
+
+    def limited_check(value: Any) -> Any:
+        result = check(value)
+        if result is not None:
+            for step in steps:
+                step(result, value)
+        return result
+
+    return limited_check
+
+
+def _step(name: str, limit: Any, owner: str) -> Callable[[Any, Any], None]:
+    try:
+        return _STEPS[name](name, limit)
+    except re.error as error:
+        raise DefinitionError(f"{owner}: {limit!r} is no regular expression: {error}") from error
+
+
+def _printed(limit: Any) -> Any:
+    return limit.isoformat() if isinstance(limit, dt.date | dt.time) else limit
+
+
+def _comparison(kind: str, fits: Callable[[Any, Any], bool]) -> Callable[[str, Any], Callable[[Any, Any], None]]:
+    def make(name: str, limit: Any) -> Callable[[Any, Any], None]:
+        def step(result: Any, value: Any) -> None:
+            try:
+                fit = fits(result, limit)
+            except TypeError as error:
+                raise Invalid([Fault("type_error", f"Type error, {error}", value)]) from error
+            if not fit:
+                fail(kind, value, **{name: _printed(limit)})
+
+        return step
+
+    return make
+
+
+def _is_multiple(result: Any, factor: Any) -> bool:
+    if not isinstance(result, float):
+        return bool(result % factor == 0)
+    rest = abs(result % factor)
+    slack = abs(result) / _FLOAT_SLACK
+    return rest <= slack or abs(rest - factor) <= slack
+
+
+def _length(name: str, limit: int) -> Callable[[Any, Any], None]:
+    short = name == "min_length"
+
+    def step(result: Sized, value: Any) -> None:
+        length = len(result)
+        if length >= limit if short else length <= limit:
+            return
+        if isinstance(result, str | bytes):
+            word = "string" if isinstance(result, str) else "bytes"
+            fail(f"{word}_too_{'short' if short else 'long'}", value, **{name: limit})
+        field = next((word for kind, word in _COLLECTIONS.items() if isinstance(result, kind)), type(result).__name__)
+        fail(f"too_{'short' if short else 'long'}", value, field_type=field, **{name: limit}, actual_length=length)
+
+    return step
+
+
+def _pattern(_: str, limit: str | re.Pattern[str]) -> Callable[[Any, Any], None]:
+    expression = re.compile(limit)
+
+    def step(result: str, value: Any) -> None:
+        if expression.search(result) is None:
+            fail("string_pattern_mismatch", value, pattern=expression.pattern)
+
+    return step
+
+
+def _zone(_: str, aware: Any) -> Callable[[Any, Any], None]:
+    def step(result: dt.datetime | dt.time, value: Any) -> None:
+        if (result.tzinfo is not None) is not bool(aware):
+            fail("timezone_aware" if aware else "timezone_naive", value)
+
+    return step
+
+
+def _predicate(_: str, function: Callable[[Any], object]) -> Callable[[Any, Any], None]:
+    name = getattr(function, "__qualname__", repr(function))
+
+    def step(result: Any, value: Any) -> None:
+        if not call_user(function, value, result):
+            fail("predicate_failed", value, name=repr(name))
+
+    return step
+
+
+_STEPS: Final[dict[str, Callable[[str, Any], Callable[[Any, Any], None]]]] = {
+    "multiple_of": _comparison("multiple_of", _is_multiple),
+    "le": _comparison("less_than_equal", lambda result, limit: result <= limit),
+    "lt": _comparison("less_than", lambda result, limit: result < limit),
+    "ge": _comparison("greater_than_equal", lambda result, limit: result >= limit),
+    "gt": _comparison("greater_than", lambda result, limit: result > limit),
+    "min_length": _length,
+    "max_length": _length,
+    "pattern": _pattern,
+    "tz": _zone,
+    "func": _predicate,
+}

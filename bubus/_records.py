@@ -1,0 +1,179 @@
+"""Values with named parts: TypedDict, NamedTuple, dataclasses, attrs classes, Structs, and other checked models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from bubus._faults import Collector, Fault, Invalid, call_user, fail, fault
+from bubus._types import Check
+
+_STRUCT_PATH: Final = re.compile(r"^(.*?)(?: - at (?:key in )?`\$(.*)`)?$", re.DOTALL)
+_PATH_PART: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+
+
+@attrs.frozen(slots=True, eq=False)
+class Part:
+    """One named part of a record."""
+
+    key: str
+    """Its name in a dict."""
+
+    check: Check
+    required: bool
+    target: str = ""
+    """Its name in the constructor, when that is another one."""
+
+
+def collect_parts(parts: Sequence[Part], value: Mapping[Any, Any], faults: Collector) -> dict[str, Any]:
+    """Return the checked parts that *value* has, by constructor argument; faults go to *faults*."""
+    results: dict[str, Any] = {}
+    for part in parts:
+        if part.key in value:
+            results[part.target or part.key] = faults.run(part.check, value[part.key], part.key)
+        elif part.required:
+            faults.add(fault("missing", value), part.key)
+    return results
+
+
+def refuse_keys(value: Mapping[Any, Any], faults: Collector, known: frozenset[str] | None = None) -> None:
+    """Add a fault for every key that is no text, or not *known*."""
+    for key in value:
+        if not isinstance(key, str):
+            faults.add(fault("invalid_key", key), key if isinstance(key, int) else str(key))
+        elif known is not None and key not in known:
+            faults.add(fault("extra_forbidden", value[key]), key)
+
+
+def typed_dict_check(parts: Sequence[Part], accepts: Callable[[object], bool]) -> Check:
+    """Return a check for a TypedDict; keys it does not declare are dropped."""
+
+    def check(value: Any) -> Any:
+        if not accepts(value):
+            fail("dict_type", value)
+        faults = Collector()
+        results = collect_parts(parts, value, faults)
+        faults.close()
+        return results
+
+    return check
+
+
+def class_check(kind: type, parts: Sequence[Part] | None, build: Callable[..., Any] | None = None) -> Check:
+    """Return a check that passes instances of *kind*, and builds one from a dict unless *parts* is None."""
+    make = build or kind
+
+    def check(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        if parts is None:
+            fail("dataclass_exact_type", value, class_name=kind.__name__)
+        if not isinstance(value, dict):
+            fail("dataclass_type", value, class_name=kind.__name__)
+        faults = Collector()
+        results = collect_parts(parts, value, faults)
+        refuse_keys(value, faults)
+        faults.close()
+        return call_user(_keywords(make), value, results)
+
+    return check
+
+
+def _keywords(make: Callable[..., Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda arguments: make(**arguments)
+
+
+def named_tuple_check(kind: type, parts: Sequence[Part], *, exactly: bool) -> Check:
+    """Return a check for a NamedTuple: an instance, the values in order, or by name."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        if exactly or not isinstance(value, Mapping | list | tuple):
+            fail("named_tuple_type", value, class_name=kind.__name__)
+        faults = Collector()
+        found = _by_name(parts, value, faults) if isinstance(value, Mapping) else _in_order(parts, value, faults)
+        faults.close()
+        return kind(**found)
+
+    return check
+
+
+def _by_name(parts: Sequence[Part], value: Mapping[Any, Any], faults: Collector) -> dict[str, Any]:
+    found = collect_parts(parts, value, faults)
+    refuse_keys(value, faults, frozenset(part.key for part in parts))
+    return found
+
+
+def _in_order(parts: Sequence[Part], value: Sequence[Any], faults: Collector) -> dict[str, Any]:
+    if len(value) > len(parts):
+        fail("too_long", value, field_type="NamedTuple", max_length=len(parts), actual_length=len(value))
+    found = {
+        part.key: faults.run(part.check, item, index)
+        for index, (part, item) in enumerate(zip(parts, value, strict=False))
+    }
+    for index, part in enumerate(parts):
+        if index >= len(value) and part.required:
+            faults.add(fault("missing", value), index)
+    return found
+
+
+def struct_check(kind: type[msgspec.Struct], annotation: Any, *, strict: bool) -> Check:
+    """Return a check for a Struct; msgspec builds it from a dict and says what is wrong."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        try:
+            return msgspec.convert(value, annotation, strict=strict)
+        except msgspec.ValidationError as error:
+            raise Invalid([_struct_fault(error, value)]) from None
+
+    return check
+
+
+def _struct_fault(error: msgspec.ValidationError, value: object) -> Fault:
+    match = _STRUCT_PATH.match(str(error))
+    text, path = (match[1], match[2] or "") if match else (str(error), "")
+    return Fault("struct_type", text, value, tuple(_path_parts(path)))
+
+
+def _path_parts(path: str) -> Iterator[int | str]:
+    for name, index in _PATH_PART.findall(path):
+        yield name or (int(index) if index.isdigit() else index)
+
+
+def model_check(kind: type, json: bool, *, strict: bool) -> Check:
+    """Return a check by a class that brings pydantic's own validator along."""
+    validator: Any = getattr(kind, "__pydantic_validator__")  # noqa: B009 - no attribute a type checker knows
+
+    def check(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        try:
+            return validator.validate_python(value, strict=strict and not json)
+        except ValueError as error:
+            raise Invalid(_model_faults(error, value)) from None
+
+    return check
+
+
+def _model_faults(error: Any, value: object) -> list[Fault]:
+    if not hasattr(error, "errors"):
+        return [fault("value_error", value, error=error)]
+    return [Fault(one["type"], one["msg"], one["input"], one["loc"], one.get("ctx")) for one in error.errors()]
+
+
+def event_check(kind: Any, mode: object) -> Check:
+    """Return a check for an event class: its instances pass as they are, a dict makes a new one."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        return kind.__event_from__(value, mode)
+
+    return check
