@@ -16,7 +16,7 @@ from bubus._bus import EventBus
 from bubus.errors import NotSettledError, StuckLoopError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 
     from bubus._event import BaseEvent
     from bubus._result import EventResult
@@ -76,36 +76,39 @@ def _names(tasks: Iterable[asyncio.Task[Any]]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def settled(timeout: float = 5.0) -> AsyncIterator[None]:
+async def settled(*buses: EventBus, timeout: float = 5.0) -> AsyncGenerator[None]:  # noqa: ASYNC109 - the wait for others
     """
     Check on leaving the block that it left nothing unfinished.
 
     Buses that were out of order before the block, and tasks that ran before it, do not count.
 
     Args:
+        buses: The buses to look at, by default all that are alive; where several threads have buses, name those
+            of this one.
         timeout: Seconds of the loop's clock that unfinished events get to complete.
 
     Raises:
         NotSettledError: If an event is unfinished, the counters of a bus do not add up, or a task is left.
 
     """
-    broken, running = {bus.id for bus in _alive() if _faults(bus)}, asyncio.all_tasks()
+    broken, running = {bus.id for bus in buses or _alive() if _faults(bus)}, asyncio.all_tasks()
     yield
-    await _settle(timeout, broken, running)
+    await _settle([bus for bus in buses or _alive() if bus.id not in broken], timeout, running)
 
 
-async def settle(timeout: float = 5.0) -> None:
+async def settle(*buses: EventBus, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the wait for others
     """
-    Wait until every live bus is done, then check that nothing is left.
+    Wait until every bus is done, then check that nothing is left.
 
     Args:
+        buses: The buses to wait for, by default all that are alive.
         timeout: Seconds of the loop's clock that unfinished events get to complete.
 
     Raises:
         NotSettledError: If an event is unfinished, the counters of a bus do not add up, or a task is left.
 
     """
-    await _settle(timeout, set(), set())
+    await _settle(buses or _alive(), timeout, set())
 
 
 def assert_settled(*buses: EventBus) -> None:
@@ -122,8 +125,7 @@ def assert_settled(*buses: EventBus) -> None:
     _report(fault for bus in buses or _alive() for fault in _faults(bus))
 
 
-async def _settle(timeout: float, broken: set[str], running: set[asyncio.Task[Any]]) -> None:
-    buses = [bus for bus in _alive() if bus.id not in broken]
+async def _settle(buses: Collection[EventBus], timeout: float, running: set[asyncio.Task[Any]]) -> None:  # noqa: ASYNC109 - the wait for others
     with contextlib.suppress(TimeoutError):  # what is unfinished by then is reported below
         async with asyncio.timeout(timeout):
             await _completed(buses)
