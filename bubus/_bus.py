@@ -20,6 +20,7 @@ from bubus._expect import Expectation, Expectations, Predicate, Waiting
 from bubus._handlers import AnyHandler, Registry, Subscription, normalize_pattern
 from bubus._history import History
 from bubus._ids import new_id
+from bubus._model import EventMeta
 from bubus._scheduler import Scheduler
 from bubus._statistics import Statistics
 from bubus._threads import Delivery
@@ -272,7 +273,7 @@ class EventBus:
             BusStopping: While `stop` runs.
             BusClosed: After ``stop(clear=True)``.
         """
-        if not isinstance(event, BaseEvent):
+        if not isinstance(type(event), EventMeta):
             raise NotAnEventError(f"cannot dispatch {describe_value(event)}: make an instance of a BaseEvent subclass")
         self._scheduler.accept(event, self)
         return event
@@ -285,7 +286,7 @@ class EventBus:
             NotAnEventError: If it is no event.
             NoLoopError: If the bus was neither made nor used in an event loop that still runs.
         """
-        if not isinstance(event, BaseEvent):
+        if not isinstance(type(event), EventMeta):
             raise NotAnEventError(f"cannot dispatch {describe_value(event)}: make an instance of a BaseEvent subclass")
         loop = self._scheduler.loop or self._home
         if loop is None or loop.is_closed():
@@ -431,7 +432,8 @@ class EventBus:
             WrongLoopError: If the bus has work in another loop.
         """
         seconds = 0.0 if timeout is None else _checked_seconds("timeout", timeout, infinite=True)
-        self._scheduler.check_memory()
+        self._scheduler.history.measure_latest()
+        _warn_of_memory()
         await self._scheduler.stop(seconds)
         if clear:
             self._scheduler.close()

@@ -64,7 +64,7 @@ class Call:
     """Armed only while the handler is suspended."""
 
     start_time: float = 0.0
-    """The loop's clock, in seconds, when the handler started."""
+    """Reading of `time.monotonic`, in seconds, when the handler started."""
 
     cut: BaseException | None = None
     """Why the handler was cancelled, if it was."""
@@ -72,8 +72,8 @@ class Call:
     spared: bool = False
     """Set while the handler itself runs `stop`, which must not cancel it."""
 
-    waiting_for: list[EventState] = attrs.Factory(list["EventState"])
-    """The events that the handler's own task awaits right now."""
+    waiting_for: EventState | None = None
+    """The event that the handler's own task awaits right now."""
 
     @property
     def bus(self) -> EventBus:

@@ -13,15 +13,19 @@ import functools
 import inspect
 import logging
 import sys
+from asyncio import current_task
+from collections.abc import Awaitable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import attrs
 
 from bubus._context import Call, current_call
 from bubus._event import BaseEvent
 from bubus._result import EventResult
-from bubus._state import EventState, Share, Stage, accepted_state, state_of
+from bubus._state import Share, Stage, state_of
 from bubus._tree import describe_error, escape
 from bubus.errors import (
     BusStopped,
@@ -33,7 +37,7 @@ from bubus.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from bubus._handlers import Handler
 
@@ -43,6 +47,9 @@ _EAGER = sys.version_info >= (3, 12)
 
 # Eager starts nest on the Python stack and overflow it between 150 and 200; beyond this many, go through the loop.
 MAX_NESTING = 32
+
+# What handlers return most: told apart from awaitables and events by one look-up.
+_PLAIN = frozenset({type(None), str, int, float, bool, dict, list, tuple, bytes})
 
 abandoned: set[asyncio.Task[None]] = set()
 """Tasks of handlers that did not let themselves be cancelled; kept until they end."""
@@ -73,66 +80,67 @@ def spawn(
 # -- the handlers of one event -------------------------------------------------------------------------------------
 
 
-async def run(share: Share, handlers: Sequence[Handler], options: Options, nesting: int) -> None:
-    """Run *handlers* for the event of *share*; returns when every one has settled, whatever they do."""
-    state = accepted_state(share.event)
-    state.advance("started")
-    share.calls = [_open_call(share, state, handler, nesting) for handler in handlers]
+def begin(share: Share, handlers: Sequence[Handler], options: Options, nesting: int) -> None:
+    """Make a pending record for every handler, in order, before the first one runs."""
+    state = share.state
+    if state.status == "pending":
+        state.advance("started")
+    share.calls = [_open_call(share, handler, nesting) for handler in handlers]
     if state.depth > options.max_depth:
-        _refuse_depth(share, state, options)
-    elif options.parallel_handlers:
-        await _run_together(share, state, options)
-    else:
-        await _run_in_order(share, state, options)
+        _refuse_depth(share, options)
 
 
-async def _run_in_order(share: Share, state: EventState, options: Options) -> None:
-    for call in share.calls:
+def go_on(share: Share, options: Options) -> bool:
+    """Start handlers until one has to be waited for; tell whether all have settled."""
+    calls = share.calls
+    while share.begun < len(calls):
+        call = calls[share.begun]
+        share.begun += 1
         if call.live:
-            _start(call, state, options)
-            if share.active:
-                await _all_settled(share, state)
+            _start(call, share, options)
+            if share.active and not options.parallel_handlers:
+                return False
+    return not share.active
 
 
-async def _run_together(share: Share, state: EventState, options: Options) -> None:
-    for call in share.calls:
-        if call.live:
-            _start(call, state, options)
-    if share.active:
-        await _all_settled(share, state)
-
-
-async def _all_settled(share: Share, state: EventState) -> None:
-    share.waiter = state.loop.create_future()
-    try:
-        await share.waiter
-    finally:
-        share.waiter = None
+async def finish(share: Share, options: Options) -> None:
+    """Wait for what `go_on` has started, and run the rest."""
+    await _all_settled(share)
+    while not go_on(share, options):
+        await _all_settled(share)
 
 
 async def end(share: Share) -> None:
     """Wait for handlers that have been cut off; each is left behind when its grace is over."""
     try:
         if share.active:
-            await _all_settled(share, accepted_state(share.event))
+            await _all_settled(share)
     finally:
         for call in share.calls:
             _abandon(call)
 
 
-def _open_call(share: Share, state: EventState, handler: Handler, nesting: int) -> Call:
+async def _all_settled(share: Share) -> None:
+    share.waiter = share.state.loop.create_future()
+    try:
+        await share.waiter
+    finally:
+        share.waiter = None
+
+
+def _open_call(share: Share, handler: Handler, nesting: int) -> Call:
     event, bus = share.event, share.bus
-    result = EventResult[Any](
+    result: EventResult[Any] = EventResult(
         event.event_id, handler.id, handler.name, bus.id, bus.name, event.event_timeout, event.event_result_type
     )
-    state.results[handler.id] = result
+    share.state.results[handler.id] = result
     return Call(share, event, handler, result, nesting)
 
 
-def _refuse_depth(share: Share, state: EventState, options: Options) -> None:
+def _refuse_depth(share: Share, options: Options) -> None:
     for call in share.calls:
         error = DepthError(
-            f"{share.event.event_type} is nested {state.depth} events deep (max_depth={options.max_depth}): a handler "
+            f"{share.event.event_type} is nested {share.state.depth} events deep (max_depth={options.max_depth}): a handler "
             "dispatches its own event without end, or max_depth of the bus is too small for a recursion that ends"
         )
         _settle(call, error=error)
@@ -141,37 +149,50 @@ def _refuse_depth(share: Share, state: EventState, options: Options) -> None:
 # -- one handler ---------------------------------------------------------------------------------------------------
 
 
-def _start(call: Call, state: EventState, options: Options) -> None:
-    share = call.share
+def _start(call: Call, share: Share, options: Options) -> None:
     share.active += 1
-    context = Context() if share.context is None else share.context.copy()
+    context = _own_context(share)
     context.run(current_call.set, call)
-    call.start_time = state.loop.time()
-    call.result.start()
+    call.start_time = now = monotonic()
+    call.result.start(share.state.epoch + now)
+    handler = call.handler
     try:
-        if call.handler.is_coroutine_function:
-            value = call.handler.function(call.event)
+        if handler.is_coroutine_function:
+            value = handler.function(call.event)
         else:
-            value = context.run(call.handler.function, call.event)
+            value = context.run(handler.function, call.event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _settle(call, error=_without_own_frame(error))
         return
-    if inspect.iscoroutine(value) or (inspect.isawaitable(value) and not isinstance(value, BaseEvent)):
-        _start_task(call, value, state, context, options)
+    if type(value) is CoroutineType or (type(value) not in _PLAIN and _must_be_awaited(value)):
+        _start_task(call, value, context, options)
     else:
-        _settle(call, value=value)
+        _settle(call, value)
 
 
-def _start_task(
-    call: Call, awaitable: Awaitable[object], state: EventState, context: Context, options: Options
-) -> None:
-    task = spawn(_await(call, awaitable), state.loop, context, eager=call.nesting < MAX_NESTING)
+def _own_context(share: Share) -> Context:
+    """Return a context for one call: a copy of the dispatcher's, and the last call gets that itself."""
+    context = share.context
+    if context is None:
+        return Context()
+    if share.begun < len(share.calls):
+        return context.copy()
+    share.context = None
+    return context
+
+
+def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
+    return isinstance(value, Awaitable) and not isinstance(value, BaseEvent)
+
+
+def _start_task(call: Call, awaitable: Awaitable[object], context: Context, options: Options) -> None:
+    task = spawn(_await(call, awaitable), call.share.state.loop, context, eager=call.nesting < MAX_NESTING)
     if not call.live:
         return
     if call.task is None:
         call.task = task
         task.add_done_callback(functools.partial(_never_started, call, awaitable), context=Context())
-    _arm(call, state, options)
+    _arm(call, options)
 
 
 def _never_started(call: Call, awaitable: Awaitable[object], task: asyncio.Task[None]) -> None:
@@ -184,19 +205,19 @@ def _never_started(call: Call, awaitable: Awaitable[object], task: asyncio.Task[
 
 async def _await(call: Call, awaitable: Awaitable[object]) -> None:
     """Be the handler's task: await it and settle the call, so that no callback is needed."""
-    call.task = asyncio.current_task()
+    call.task = current_task()
     try:
         value = await awaitable
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _ended_with(call, _without_own_frame(error))
     else:
-        _ended(call, value)
+        if call.cut is None:
+            _settle(call, value)
+        else:
+            _ended_late(call)
 
 
-def _ended(call: Call, value: object) -> None:
-    if call.live and call.cut is None:
-        _settle(call, value=value)
-        return
+def _ended_late(call: Call) -> None:
     logger.warning("%s returned a value after it was cancelled; the value is dropped", _title(call))
     _settle_cut(call)
 
@@ -233,44 +254,42 @@ def _without_own_frame(error: BaseException) -> BaseException:
 # -- clocks --------------------------------------------------------------------------------------------------------
 
 
-def _arm(call: Call, state: EventState, options: Options) -> None:
+def _arm(call: Call, options: Options) -> None:
     timeout, slow = call.result.timeout, options.slow_handler_seconds
     if slow and (not timeout or slow < timeout):
-        _set_timer(call, state, slow, _warn_slow, options)
+        _set_timer(call, slow, _warn_slow, options)
     elif timeout:
-        _set_timer(call, state, timeout, _time_out, options)
+        _set_timer(call, timeout, _time_out, options)
 
 
-def _set_timer(
-    call: Call,
-    state: EventState,
-    seconds: float,
-    action: Callable[[Call, EventState, Options], None],
-    options: Options,
-) -> None:
+def _set_timer(call: Call, seconds: float, action: Callable[[Call, Options], None], options: Options) -> None:
     # A context of its own, or the timer would hold on to the one it was armed in.
-    call.timer = state.loop.call_at(call.start_time + seconds, action, call, state, options, context=Context())
+    call.timer = call.share.state.loop.call_later(seconds, action, call, options, context=Context())
 
 
-def _warn_slow(call: Call, state: EventState, options: Options) -> None:
+def _warn_slow(call: Call, options: Options) -> None:
+    slow, timeout = options.slow_handler_seconds, call.result.timeout
     logger.warning(
         "%s has been running for more than %s s (possible deadlock); it waits for %s",
         _title(call),
-        options.slow_handler_seconds,
+        slow,
         _waits_for(call),
     )
-    if call.result.timeout:
-        _set_timer(call, state, call.result.timeout, _time_out, options)
+    if timeout:
+        _set_timer(call, timeout - slow, _time_out, options)
 
 
 def _waits_for(call: Call) -> str:
-    events = [child.event_type for child in call.result.event_children if child.event_status != "completed"]
-    if call.waiting_for and events:
-        return f"its child {escape(', '.join(sorted(set(events))))}"
-    return "another event" if call.waiting_for else "something of its own (no event)"
+    state = call.waiting_for
+    if state is None:
+        return "something of its own, not for an event"
+    for child in call.result.event_children:
+        if state_of(child) is state:
+            return f"its child {escape(child.event_type)}#{child.event_id[-4:]}"
+    return "another event"
 
 
-def _time_out(call: Call, state: EventState, options: Options) -> None:
+def _time_out(call: Call, options: Options) -> None:
     error = HandlerTimeout(
         f"{_title(call)} exceeded event_timeout={call.result.timeout} s; "
         "raise event_timeout, or let the handler do less"
@@ -324,9 +343,8 @@ def cut_calls(share: Share, error: BaseException, grace: float) -> None:
 def settle_unrun(share: Share, handlers: Sequence[Handler], error: BaseException) -> None:
     """Record *error* for every handler of an event that is cut off before its bus began with it."""
     share.cut = error
-    state = accepted_state(share.event)
     for handler in handlers:
-        _settle(_open_call(share, state, handler, 0), error=error)
+        _settle(_open_call(share, handler, 0), error=error)
 
 
 def settle_dead(share: Share, error: BaseException) -> None:
@@ -356,23 +374,31 @@ def _abandon(call: Call) -> None:
 # -- the end of a call ---------------------------------------------------------------------------------------------
 
 
-def _settle(call: Call, *, value: object = None, error: BaseException | None = None) -> None:
+def _settle(call: Call, value: object = None, error: BaseException | None = None) -> None:
     if not call.live:
         return
     call.live = False
-    _stop_timer(call)
-    started = call.result.status == "started"
-    duration = accepted_state(call.event).loop.time() - call.start_time if started else 0.0
-    _record(call, value, error or _overrun(call, value, duration), duration)
-    share = call.share
-    if started:
+    if call.timer is not None:
+        _stop_timer(call)
+    result, duration = call.result, 0.0
+    if result.status == "started":
+        duration = monotonic() - call.start_time
+        share = call.share
         share.active -= 1
-        if not share.active and share.waiter is not None and not share.waiter.done():
-            _set_waiter(share.waiter)
+        if share.waiter is not None:
+            _stop_waiting(share, share.waiter)
+    if error is None and ((result.timeout and duration > result.timeout) or isinstance(value, Exception)):
+        error = _late_error(call, value, duration)
+    if error is not None:
+        _record_error(call, error, duration)
+    elif value is None or type(value) is result.result_type:
+        result.complete(value, duration, forwarded=value is call.event)
+    else:
+        _record_value(call, value, duration)
 
 
-def _set_waiter(waiter: asyncio.Future[None]) -> None:
-    if not waiter.get_loop().is_closed():
+def _stop_waiting(share: Share, waiter: asyncio.Future[None]) -> None:
+    if not share.active and not waiter.done() and not share.state.loop.is_closed():
         waiter.set_result(None)
 
 
@@ -382,31 +408,23 @@ def _stop_timer(call: Call) -> None:
         call.timer = None
 
 
-def _overrun(call: Call, value: object, duration: float) -> BaseException | None:
+def _late_error(call: Call, value: object, duration: float) -> BaseException:
     """Return the error of a handler that ended too late without ever suspending, or that returned an exception."""
-    timeout = call.result.timeout
-    if timeout and duration > timeout:
-        return HandlerTimeout(
-            f"{_title(call)} took {duration:.3f} s without suspending, more than event_timeout={timeout} s; "
-            "it could not be interrupted: await in it, or move the work to a thread"
-        )
-    return value if isinstance(value, Exception) else None
+    if isinstance(value, Exception):
+        return value
+    return HandlerTimeout(
+        f"{_title(call)} took {duration:.3f} s without suspending, more than "
+        f"event_timeout={call.result.timeout} s; it could not be interrupted: await in it, or use a thread"
+    )
 
 
-def _record(call: Call, value: object, error: BaseException | None, duration: float) -> None:
-    result = call.result
-    if error is None and value is not None:
-        try:
-            value, forwarded = _accept_value(call, value)
-        except ValidationError as refused:
-            error = refused
-        else:
-            result.complete(value, duration, forwarded=forwarded)
-            return
-    if error is None:
-        result.complete(None, duration)
-        return
-    _record_error(call, error, duration)
+def _record_value(call: Call, value: object, duration: float) -> None:
+    try:
+        value, forwarded = _accept_value(call, value)
+    except ValidationError as refused:
+        _record_error(call, refused, duration)
+    else:
+        call.result.complete(value, duration, forwarded=forwarded)
 
 
 def _accept_value(call: Call, value: object) -> tuple[object, bool]:
@@ -415,7 +433,7 @@ def _accept_value(call: Call, value: object) -> tuple[object, bool]:
         return value, True
     event = call.event
     check = event.__event_result__
-    if not isinstance(value, BaseEvent):
+    if type(value) in _PLAIN or not isinstance(value, BaseEvent):
         return (value if check is None else check(value)), False
     if check is None:
         return value, event.event_result_type is None

@@ -25,7 +25,7 @@ Predicate = Callable[[Any], object]
 class Expectations:
     """All expectations of one bus."""
 
-    waiting: dict[int, Waiting] = attrs.Factory(dict[int, "Waiting"])
+    waiting: dict[int, Waiting] = attrs.Factory(dict)
 
     def resolve(self, event: BaseEvent[Any]) -> None:
         """Give *event* to all that expect it."""

@@ -135,9 +135,9 @@ class Registry:
     """The handlers of one bus, by class or name, in order of registration."""
 
     _bus_id: str
-    _by_key: dict[Key, list[Handler]] = attrs.Factory(dict[Key, list[Handler]])
-    _cache: dict[tuple[type, str], tuple[Handler, ...]] = attrs.Factory(dict[tuple[type, str], tuple[Handler, ...]])
-    _names: dict[str, int] = attrs.Factory(dict[str, int])
+    _by_key: dict[Key, list[Handler]] = attrs.Factory(dict)
+    _cache: dict[tuple[type, str], tuple[Handler, ...]] = attrs.Factory(dict)
+    _names: dict[str, int] = attrs.Factory(dict)
     _added: int = 0
 
     def add(self, pattern: object, function: object, *, once: bool = False, forwards_to: str | None = None) -> Handler:

@@ -13,8 +13,8 @@ from bubus._memory import Memory
 if TYPE_CHECKING:
     from bubus._event import BaseEvent
 
-# In-flight events are measured again until they have completed, but never more than so many at once.
-_MOST_REMEASURED = 100
+# What is measured at once, at most: it must not show even where thousands of events are in flight.
+_MOST_MEASURED = 1_000
 
 
 @attrs.define(eq=False, repr=False)
@@ -24,27 +24,21 @@ class History:
     limit: int | None
     """At most this many events, unless more are in flight; None = unlimited."""
 
-    events: dict[str, BaseEvent[Any]] = attrs.Factory(dict[str, "BaseEvent[Any]"])
+    events: dict[str, BaseEvent[Any]] = attrs.Factory(dict)
     memory: Memory = attrs.Factory(Memory)
-    _completed: deque[BaseEvent[Any]] = attrs.Factory(deque["BaseEvent[Any]"])
-    """In the order of completion, which is the order they go in; empty when unlimited."""
-
-    _unmeasured: int = 0
-    """How many of the latest events `memory` does not know."""
+    _completed: deque[BaseEvent[Any]] = attrs.Factory(deque)
+    """In the order of completion, which is the order they go in."""
 
     def add(self, event: BaseEvent[Any]) -> None:
         """Remember an event that has just been accepted."""
-        self._unmeasured += 1
         self.events[event.event_id] = event
         if self.limit is not None and len(self.events) > self.limit:
             self._evict(self.limit)
 
     def complete(self, event: BaseEvent[Any]) -> None:
         """Learn that *event* may go."""
-        if self.limit is None:
-            return
         self._completed.append(event)
-        if len(self.events) > self.limit:
+        if self.limit is not None and len(self.events) > self.limit:
             self._evict(self.limit)
 
     def clear(self) -> None:
@@ -53,12 +47,13 @@ class History:
         self._completed.clear()
         self.memory = Memory()
 
-    def measure(self, in_flight: int) -> int:
-        """Return the bytes held; only what came since the last call, or was in flight then, is looked at."""
-        latest = islice(reversed(self.events.values()), self._unmeasured)
-        self.memory.measure(latest)
-        self._unmeasured = min(in_flight, _MOST_REMEASURED)
-        return self.bytes
+    def measure_completed(self, count: int) -> None:
+        """Take the latest *count* completed events into account."""
+        self.memory.measure(islice(reversed(self._completed), count))
+
+    def measure_latest(self) -> None:
+        """Take the latest events into account, also those in flight."""
+        self.memory.measure(islice(reversed(self.events.values()), _MOST_MEASURED))
 
     @property
     def bytes(self) -> int:
@@ -66,8 +61,10 @@ class History:
         return self.memory.total(len(self.events))
 
     def _evict(self, limit: int) -> None:
-        while self._completed and len(self.events) > limit:
-            event = self._completed.popleft()
-            if self.events.get(event.event_id) is event:
-                del self.events[event.event_id]
-                self.memory.forget(event.event_id)
+        events, completed = self.events, self._completed
+        while completed and len(events) > limit:
+            event = completed.popleft()
+            if events.get(event.event_id) is event:
+                del events[event.event_id]
+                if self.memory.large:
+                    self.memory.forget(event.event_id)

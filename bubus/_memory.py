@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import attrs
 import msgspec
 
-from bubus._state import state_of
+from bubus._state import EventState, state_of
 
 if TYPE_CHECKING:
     from bubus._event import BaseEvent
@@ -21,30 +24,34 @@ _SMALL_EVENT = 1_600
 # A field below this adds nothing worth counting.
 _SMALL_FIELD = 512
 
+# These come first in an event's `__dict__` and are always small.
+_FRAMEWORK_FIELDS = 7
+
 # One event is walked no further than this: a field may refer to half of the application.
 _MAX_OBJECTS = 10_000
 
-_SMALL_TYPES = frozenset({int, float, bool, type(None)})
-_SIZED_TYPES = frozenset({str, bytes})
+_SMALL_TYPES = frozenset({int, float, bool, type(None), datetime, UUID, EventState})
 _CONTAINERS = (list, tuple, set, frozenset, deque)
 
 
 def event_size(event: BaseEvent[Any]) -> int:
     """Return the bytes that a large payload and large results of *event* hold; 0 for a small event."""
-    total = sum(_field_size(value) for value in event.__dict__.values())
+    total = 0
+    values = event.__dict__
+    for name in islice(values, _FRAMEWORK_FIELDS, None):
+        value = values[name]
+        if type(value) not in _SMALL_TYPES:
+            total += _field_size(value)
     state = state_of(event)
     for result in () if state is None else state.results.values():
-        total += _field_size(result.result)
+        if type(result.result) not in _SMALL_TYPES:
+            total += _field_size(result.result)
     return total
 
 
 def _field_size(value: object) -> int:
-    kind = type(value)
-    if kind in _SMALL_TYPES:
+    if isinstance(value, str | bytes) and len(value) < _SMALL_FIELD:
         return 0
-    if kind in _SIZED_TYPES:
-        size = sys.getsizeof(value)
-        return size if size > _SMALL_FIELD else 0
     size = deep_size(value)
     return size if size > _SMALL_FIELD else 0
 
@@ -78,7 +85,7 @@ def _parts(item: object) -> Iterable[object]:
 class Memory:
     """What the history of one bus holds, in bytes; small events count flat, large ones are measured once."""
 
-    large: dict[str, int] = attrs.Factory(dict[str, int])
+    large: dict[str, int] = attrs.Factory(dict)
     """Sizes of the large events, by event id."""
 
     large_total: int = 0
@@ -93,8 +100,7 @@ class Memory:
 
     def forget(self, event_id: str) -> None:
         """Leave out an event that the history has let go."""
-        if self.large:
-            self.large_total -= self.large.pop(event_id, 0)
+        self.large_total -= self.large.pop(event_id, 0)
 
     def total(self, count: int) -> int:
         """Return the bytes held by a history of *count* events."""

@@ -52,16 +52,21 @@ class EventResult(Generic[T_EventResultType]):
     error: BaseException | None = None
     """The exception object itself."""
 
-    event_children: list[BaseEvent[Any]] = attrs.Factory(list["BaseEvent[Any]"])
-    """Events that this handler dispatched, in order."""
-
     forwarded: bool = False
     """The value is an event that was passed on, not a result."""
 
+    _children: list[BaseEvent[Any]] | None = None
     _started: float | None = None
     _duration: float | None = None
     _id: str | None = None
     _waiters: list[asyncio.Future[None]] | None = None
+
+    @property
+    def event_children(self) -> list[BaseEvent[Any]]:
+        """Events that this handler dispatched, in order."""
+        if self._children is None:
+            self._children = []
+        return self._children
 
     @property
     def id(self) -> str:
@@ -89,7 +94,7 @@ class EventResult(Generic[T_EventResultType]):
 
     @property
     def duration(self) -> float | None:
-        """Seconds between start and end, by the loop's clock; None before the end."""
+        """Seconds between start and end; None before the end."""
         return self._duration
 
     @property
@@ -102,34 +107,33 @@ class EventResult(Generic[T_EventResultType]):
         """Whether the record holds a value: no error, no forward, not None."""
         return self.status == "completed" and self.result is not None and not self.forwarded
 
-    def start(self) -> None:
-        """Record that the handler starts now."""
-        if self._advance("started"):
-            self._started = time()
+    def start(self, now: float) -> None:
+        """Record that the handler starts *now*, a Unix time in seconds."""
+        if "started" in _NEXT[self.status]:
+            self.status = "started"
+            self._started = now
 
     def complete(self, value: T_EventResultType | None, duration: float, *, forwarded: bool = False) -> None:
         """Record the handler's value; *duration* in seconds."""
-        if self._advance("completed"):
+        if "completed" in _NEXT[self.status]:
+            self.status = "completed"
             self.result = value
             self.forwarded = forwarded
-            self._finish(duration)
+            self._duration = duration
+            if self._waiters is not None:
+                self._wake()
 
     def fail(self, error: BaseException, duration: float = 0.0) -> None:
         """Record the handler's error; *duration* in seconds."""
-        if self._advance("error"):
+        if "error" in _NEXT[self.status]:
+            self.status = "error"
             self.error = error
-            self._finish(duration)
+            self._duration = duration
+            if self._started is None:
+                self._started = time()
+            self._wake()
 
-    def _advance(self, status: ResultStatus) -> bool:
-        if status not in _NEXT[self.status]:
-            return False
-        self.status = status
-        return True
-
-    def _finish(self, duration: float) -> None:
-        if self._started is None:
-            self._started = time()
-        self._duration = duration
+    def _wake(self) -> None:
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             if not waiter.done() and not waiter.get_loop().is_closed():

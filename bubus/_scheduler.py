@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from asyncio import get_running_loop
 from collections import OrderedDict
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ import attrs
 
 from bubus import _dispatch
 from bubus._context import live_call
-from bubus._state import EventState, Share, Stage, accepted_state, new_state, state_of
+from bubus._state import EventState, Share, Stage, new_state, state_of
 from bubus._statistics import Counters, Statistics
 from bubus._tree import escape
 from bubus._waiting import unblock_children
@@ -79,15 +80,13 @@ class Scheduler:
     stopped: bool = False
     closed: bool = False
 
-    _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict[Share, None])
-    _running: dict[Share, None] = attrs.Factory(dict[Share, None])
+    _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict)
+    _running: dict[Share, None] = attrs.Factory(dict)
     _draining: bool = False
     _turn: asyncio.Handle | None = None
-    _tasks: set[asyncio.Task[None]] = attrs.Factory(set["asyncio.Task[None]"])
+    _tasks: set[asyncio.Task[None]] = attrs.Factory(set)
     _drain_task: asyncio.Task[None] | None = None
-    _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(
-        list["tuple[asyncio.Future[None], Share | None]"]
-    )
+    _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(list)
     """Who waits for the moment when nothing is queued or running, one share excepted."""
 
     # -- what is going on --------------------------------------------------------------------------------------------
@@ -124,25 +123,34 @@ class Scheduler:
             AlreadyDispatchedError: If this bus has the event already, and this is no forward inside its handler.
             CapacityError: If `max_pending` events are queued and this is no handler.
         """
-        loop = self._enter_loop()
+        try:
+            loop = get_running_loop()
+        except RuntimeError:
+            raise self._no_loop() from None
+        if loop is not self.loop:
+            self._move_to(loop)
         call = live_call()
         state = state_of(event)
         if state is not None and self.bus_id in state.bus_ids:
             self._check_forward(event, call)
             return
-        self._check_open(call)
-        self._check_id(event)
+        if self.stopping or self.closed:
+            self._check_open(call)
+        if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending:
+            raise self._too_many()
+        if event.event_id in self.history.events:
+            self._check_id(event)
         if state is None:
             state = new_state(event, loop)
             if call is not None:
-                _make_child(event, call)
-        else:
+                _make_child(event, state, call)
+        elif state.loop is not loop:
             self._check_loop(state.loop, loop)
-        self._queue_up(Share(event, bus, self, copy_context()), state, loop)
+        self._queue_up(Share(event, state, bus, self, copy_context()), loop)
 
-    def _queue_up(self, share: Share, state: EventState, loop: asyncio.AbstractEventLoop) -> None:
+    def _queue_up(self, share: Share, loop: asyncio.AbstractEventLoop) -> None:
         event = share.event
-        state.accept(share, self.bus_id)
+        share.state.accept(share, self.bus_id)
         event.event_path.append(self.bus_name)
         self.stopped = False
         self.counters.accepted += 1
@@ -166,11 +174,12 @@ class Scheduler:
             raise BusClosed(f"bus {self.bus_name!r} was ended by stop(clear=True); make a new EventBus")
         if self.stopping and (call is None or not self._draining_down):
             raise BusStopping(f"bus {self.bus_name!r} is stopping; dispatch again after stop() has returned")
-        if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending:
-            raise CapacityError(
-                f"EventBus at capacity: {len(self._queue)} pending events on bus {self.bus_name!r} "
-                f"(max_pending={self.max_pending}); await some of them first, or raise max_pending (None = no limit)"
-            )
+
+    def _too_many(self) -> CapacityError:
+        return CapacityError(
+            f"EventBus at capacity: {len(self._queue)} pending events on bus {self.bus_name!r} "
+            f"(max_pending={self.max_pending}); await some of them first, or raise max_pending (None = no limit)"
+        )
 
     def _check_id(self, event: BaseEvent[Any]) -> None:
         other = self.history.events.get(event.event_id)
@@ -182,17 +191,11 @@ class Scheduler:
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
-    def _enter_loop(self) -> asyncio.AbstractEventLoop:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise NoLoopError(
-                f"bus {self.bus_name!r}: no event loop runs in this thread; dispatch inside an async function, "
-                "or use bus.dispatch_threadsafe(event) from another thread"
-            ) from None
-        if loop is not self.loop:
-            self._move_to(loop)
-        return loop
+    def _no_loop(self) -> NoLoopError:
+        return NoLoopError(
+            f"bus {self.bus_name!r}: no event loop runs in this thread; dispatch inside an async function, "
+            "or use bus.dispatch_threadsafe(event) from another thread"
+        )
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.loop is not None and not self.loop.is_closed():
@@ -260,7 +263,8 @@ class Scheduler:
         try:
             while self._queue and not self._running:
                 share, _ = self._queue.popitem(last=False)
-                await self._run(share, 0)
+                if not self._begin(share, 0):
+                    await self._run(share)
                 turn -= 1
                 if not turn or share.leaving is not None:
                     turn = _TURN
@@ -272,12 +276,20 @@ class Scheduler:
             self._draining = False
             self._go_on()
 
-    async def _run(self, share: Share, nesting: int) -> None:
+    def _begin(self, share: Share, nesting: int) -> bool:
+        """Run what does not suspend of an event; tell whether that was all of it."""
         share.stage = Stage.RUNNING
-        share.task = asyncio.current_task()
         self._running[share] = None
+        _dispatch.begin(share, self.registry.match(share.event), self.options, nesting)
+        if not _dispatch.go_on(share, self.options):
+            return False
+        self._finish(share)
+        return True
+
+    async def _run(self, share: Share) -> None:
+        share.task = asyncio.current_task()
         try:
-            await _dispatch.run(share, self.registry.match(share.event), self.options, nesting)
+            await _dispatch.finish(share, self.options)
         except asyncio.CancelledError:
             self.cut_off()
             await _dispatch.end(share)
@@ -292,7 +304,7 @@ class Scheduler:
         share.stage = Stage.DONE
         self._running.pop(share, None)
         share.context = share.task = None
-        state = accepted_state(share.event)
+        state = share.state
         if state.open_work > 1:
             unblock_children(state)
         if share.leaving is not None and not state.loop.is_closed():
@@ -318,7 +330,8 @@ class Scheduler:
             for share in shares:
                 if share.stage is Stage.QUEUED:
                     del self._queue[share]
-                    await self._run(share, nesting)
+                    if not self._begin(share, nesting):
+                        await self._run(share)
         finally:
             self._go_on()
 
@@ -334,14 +347,16 @@ class Scheduler:
             counters.failed += 1
         elif not share.calls:
             counters.unhandled += 1
-        share.calls = []
+        share.calls = ()
         self.history.complete(share.event)
         if counters.completed % _MEMORY_CHECK == 1:
-            self.check_memory()
+            self._check_memory()
 
-    def check_memory(self) -> None:
-        """Measure what has come since the last time, and let the limit be checked."""
-        self.history.measure(self.counters.accepted - self.counters.completed)
+    def _check_memory(self) -> None:
+        if self.counters.completed == 1:
+            self.history.measure_latest()
+        else:
+            self.history.measure_completed(_MEMORY_CHECK)
         self.warn_of_memory()
 
     # -- stopping ----------------------------------------------------------------------------------------------------
@@ -445,13 +460,13 @@ class Scheduler:
                 future.set_result(None)
 
 
-def _make_child(event: BaseEvent[Any], call: Call) -> None:
+def _make_child(event: BaseEvent[Any], state: EventState, call: Call) -> None:
     """Make *event* a child of the one being handled, unless it says that it belongs to another."""
     parent = call.event
     if event.event_parent_id not in (None, parent.event_id):
         return
     event.__dict__["event_parent_id"] = parent.event_id
-    accepted_state(parent).adopt(accepted_state(event))
+    call.share.state.adopt(state)
     call.result.event_children.append(event)
 
 

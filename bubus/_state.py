@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
@@ -16,6 +16,7 @@ import attrs
 from bubus.errors import NotDispatchedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextvars import Context
 
     from bubus._bus import EventBus
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 Status = Literal["pending", "started", "completed"]
 
-_RANK: dict[Status, int] = {"pending": 0, "started": 1, "completed": 2}
+_NEXT: dict[Status, tuple[Status, ...]] = {
+    "pending": ("started", "completed"),
+    "started": ("completed",),
+    "completed": (),
+}
 
 
 class Waiter(Protocol):
@@ -53,13 +58,17 @@ class Share:
     """The part that one bus has in one event: to run its handlers."""
 
     event: BaseEvent[Any]
+    state: EventState
     bus: EventBus
     runner: Runner
     context: Context | None
     """The dispatcher's context; let go when the handlers have run."""
 
     stage: Stage = Stage.QUEUED
-    calls: list[Call] = attrs.Factory(list["Call"])
+    calls: Sequence[Call] = ()
+    begun: int = 0
+    """How many of `calls` have had their turn."""
+
     active: int = 0
     """Handlers that have started and not settled."""
 
@@ -96,23 +105,30 @@ class EventState:
     shares: tuple[Share, ...] = ()
     """The share of each bus that accepted the event; emptied when it completes."""
 
-    results: dict[str, EventResult[Any]] = attrs.Factory(dict[str, "EventResult[Any]"])
+    results: dict[str, EventResult[Any]] = attrs.Factory(dict)
     waiters: list[Waiter] | None = None
     awaited_by: list[Call] | None = None
     """Handler calls that wait for this event."""
 
-    started_at: float | None = None
-    completed_at: float | None = None
+    started: float | None = None
+    completed: float | None = None
+    """Readings of `time.monotonic`, in seconds."""
+
+    epoch: float = 0.0
+    """What makes a reading of `time.monotonic` a Unix time."""
 
     def advance(self, status: Status) -> None:
         """Move forward to *status*; a step back or on the spot does nothing."""
-        if _RANK[status] <= _RANK[self.status]:
+        if status not in _NEXT[self.status]:
             return
         self.status = status
+        now = monotonic()
+        if not self.epoch:
+            self.epoch = time() - now
         if status == "started":
-            self.started_at = time()
+            self.started = now
         else:
-            self.completed_at = time()
+            self.completed = now
 
     def accept(self, share: Share, bus_id: str) -> None:
         """Add the share of one more bus."""
@@ -140,7 +156,8 @@ class EventState:
         shares, self.shares = self.shares, ()
         for share in shares:
             share.runner.event_completed(share)
-        self._wake()
+        if self.waiters is not None:
+            self._wake(self.waiters)
         parent, self.parent = self.parent, None
         return parent
 
@@ -150,9 +167,9 @@ class EventState:
             self.waiters = []
         self.waiters.append(waiter)
 
-    def _wake(self) -> None:
-        waiters, self.waiters = self.waiters, None
-        for waiter in waiters or ():
+    def _wake(self, waiters: list[Waiter]) -> None:
+        self.waiters = None
+        for waiter in waiters:
             # The futures of a closed loop cannot be resolved, and nobody waits for them any more.
             if not waiter.done() and not (isinstance(waiter, asyncio.Future) and self.loop.is_closed()):
                 waiter.set_result(None)
@@ -163,8 +180,7 @@ _STATE = "_event_state"
 
 def state_of(event: BaseEvent[Any]) -> EventState | None:
     """Return the run-time state of *event*, or None before its first dispatch."""
-    state: EventState | None = event.__dict__.get(_STATE)
-    return state
+    return event.__dict__.get(_STATE)
 
 
 def accepted_state(event: BaseEvent[Any]) -> EventState:

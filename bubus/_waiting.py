@@ -13,7 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bubus._context import Call, Runner, live_call
-from bubus._state import EventState, Share, Stage, accepted_state, state_of
+from bubus._state import EventState, Share, Stage, state_of
 from bubus.errors import DeadlockError, WrongLoopError
 
 if TYPE_CHECKING:
@@ -89,18 +89,18 @@ def _enter(state: EventState, call: Call, *, blocks: bool) -> None:
         state.awaited_by = []
     state.awaited_by.append(call)
     if blocks:
-        call.waiting_for.append(state)
+        call.waiting_for = state
 
 
 def _leave(state: EventState, call: Call, *, blocks: bool) -> None:
     if state.awaited_by is not None:
         state.awaited_by.remove(call)
     if blocks:
-        call.waiting_for.remove(state)
+        call.waiting_for = None
 
 
 def _refuse_own(state: EventState, call: Call) -> None:
-    ancestor: EventState | None = accepted_state(call.event)
+    ancestor: EventState | None = call.share.state
     while ancestor is not None:
         if ancestor is state:
             raise DeadlockError(
@@ -125,7 +125,8 @@ def _refuse_circle(state: EventState, call: Call) -> None:
                     f"handler {call.handler.name} awaits an event whose own handlers wait for this handler; "
                     "let one of the two not await the other"
                 )
-            todo += running.waiting_for
+            if running.waiting_for is not None:
+                todo.append(running.waiting_for)
         todo += _open_children(other)
 
 
@@ -159,7 +160,7 @@ def blocked_buses(state: EventState) -> set[str]:
         seen.add(id(other))
         for call in other.awaited_by or ():
             found.add(call.bus.id)
-            todo.append(accepted_state(call.event))
+            todo.append(call.share.state)
         if other.parent is not None:
             todo.append(other.parent)
     return found
@@ -190,4 +191,4 @@ def _dispatcher_runs(child: EventState) -> bool:
 
 def blocks_bus(call: Call, bus_id: str) -> bool:
     """Tell whether the bus cannot become idle before *call* returns."""
-    return call.bus.id == bus_id or bus_id in blocked_buses(accepted_state(call.event))
+    return call.bus.id == bus_id or bus_id in blocked_buses(call.share.state)
