@@ -1,0 +1,9 @@
+"""The write-ahead log: what was acknowledged is never lost, and can be read and replayed."""
+
+from __future__ import annotations
+
+from bubus.wal._journal import Unfinished as Unfinished
+from bubus.wal._log import WriteAheadLog as WriteAheadLog
+from bubus.wal._options import Fsync as Fsync
+from bubus.wal._read import LogReader as LogReader, records as records
+from bubus.wal._record import LoggedResult as LoggedResult, LogRecord as LogRecord

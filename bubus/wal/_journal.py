@@ -1,0 +1,325 @@
+"""
+What was accepted and is not finished, on the disk: ``<path>.journal``.
+
+One sealed JSON object a line, of four kinds: an event was *accepted* (before any handler starts), an *attempt* at a
+handler begins, its *outcome* is known, the event is *done* (its line is in the log). What is done need not be kept:
+when the file has grown, a new one begins with what is not, as ``<path>.journal.new``, and takes the name of the old
+one as soon as it is safe. Whoever finds both reads the old one and then the new one: a record may be met twice.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import attrs
+import msgspec
+
+from bubus.wal._appender import Appender, Untrusted
+from bubus.wal._frame import BadLine, seal
+from bubus.wal._names import sibling
+from bubus.wal._read import LogReader
+from bubus.wal._record import READ_ERRORS
+from bubus.wal._repair import repair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bubus.wal._file import Disk
+
+_SMALL: Final = 1 << 20
+"""Bytes below which a journal is not worth compacting."""
+
+
+class Accepted(msgspec.Struct, frozen=True, tag_field="op", tag="accept"):
+    """An event is to be run."""
+
+    id: str
+    after: int
+    """Number of the last line in the log: the event's own comes later."""
+
+    event: msgspec.Raw
+
+
+class Attempt(msgspec.Struct, frozen=True, tag_field="op", tag="attempt"):
+    """A handler is about to run for the *n*-th time."""
+
+    id: str
+    handler: str
+    n: int
+
+
+class Outcome(msgspec.Struct, frozen=True, tag_field="op", tag="outcome"):
+    """A handler has finished."""
+
+    id: str
+    handler: str
+    result: msgspec.Raw
+
+
+class Done(msgspec.Struct, frozen=True, tag_field="op", tag="done"):
+    """The event needs no recovery: its line is in the log, or it is buried."""
+
+    id: str
+
+
+Entry: TypeAlias = Accepted | Attempt | Outcome | Done
+
+_decoder: Final[msgspec.json.Decoder[Entry]] = msgspec.json.Decoder(Accepted | Attempt | Outcome | Done)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@attrs.define
+class Unfinished:
+    """An event that was accepted and is not done."""
+
+    event_id: str
+    event: bytes
+    """The event as it was dispatched, one JSON object."""
+
+    after: int
+    """Number of the last line in the log when it was accepted."""
+
+    attempts: dict[str, int] = attrs.Factory(dict[str, int])
+    """How often each handler was started."""
+
+    outcomes: dict[str, bytes] = attrs.Factory(dict[str, bytes])
+    """What each finished handler came to, one JSON object."""
+
+
+def unfinished(entries: Iterable[Entry]) -> dict[str, Unfinished]:
+    """Return what the entries leave unfinished, by event id, in the order in which it was accepted."""
+    left: dict[str, Unfinished] = {}
+    for entry in entries:
+        _apply(entry, left)
+    return left
+
+
+def _apply(entry: Entry, left: dict[str, Unfinished]) -> None:
+    event = left.get(entry.id)
+    match entry:
+        case Accepted():
+            if event is None:
+                left[entry.id] = Unfinished(entry.id, bytes(entry.event), entry.after)
+        case Attempt() if event:
+            event.attempts[entry.handler] = max(entry.n, event.attempts.get(entry.handler, 0))
+        case Outcome() if event:
+            event.outcomes[entry.handler] = bytes(entry.result)
+        case Done():
+            left.pop(entry.id, None)
+        case _:
+            pass  # of an event that is done
+
+
+def read_journal(path: Path, max_line_bytes: int) -> LogReader[Entry]:
+    """
+    Yield the entries of one journal file, oldest first.
+
+    Raises:
+        LogDamagedError: While reading, at the first line that is not what was written.
+
+    """
+    return LogReader(path, _entry, "raise", max_line_bytes)
+
+
+def _entry(data: bytes, seq: int | None, /, file: Path, line: int, offset: int) -> Entry:  # noqa: ARG001 - see Decode
+    if seq is None:
+        raise BadLine("not what was written (no event_crc at its end)")
+    try:
+        return _decoder.decode(data)
+    except READ_ERRORS as error:
+        raise BadLine("no journal entry") from error
+
+
+class Journal:
+    """
+    Writes the journal, and remembers what is unfinished.
+
+    All of this is synchronous and knows nothing of event loops; for that there is `JournalWriter`.
+    """
+
+    live: dict[str, Unfinished]
+    """What is unfinished, by event id, in accepted order."""
+
+    left: tuple[str, ...]
+    """Ids of what was unfinished when the journal was opened."""
+
+    def __init__(self, disk: Disk, log: Path, max_line_bytes: int) -> None:
+        self._disk = disk
+        self._path = sibling(log, ".journal")
+        self._next = sibling(log, ".journal.new")
+        self._max_line_bytes = max_line_bytes
+        self._seq = 0
+        self._unwritten: list[bytes] = []
+        self._worthwhile = _SMALL
+        self._file = Appender(disk, self._path)
+        self.live = unfinished(chain(self._recovered(self._path), self._recovered(self._next)))
+        self.left = tuple(self.live)
+        if any(map(disk.look, (self._path, self._next))):
+            self.rewrite()
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether it is time for `begin_anew`."""
+        return self._file.size > self._worthwhile
+
+    def accept(self, event_id: str, event: bytes, after: int) -> None:
+        """
+        Write down that an event is to be run.
+
+        Raises:
+            OSError: If that is not possible now; the event is as if it had never been.
+            Untrusted: If it is not possible until the log is opened anew.
+
+        """
+        accepted = Unfinished(event_id, event, after)
+        record = _accepted(accepted)
+        self._unwritten.append(record)
+        try:
+            self.write()
+        except BaseException:
+            self._unwritten.remove(record)
+            raise
+        self.live[event_id] = accepted
+
+    def attempt(self, event_id: str, handler: str) -> int:
+        """Note that a handler is about to run, to be written by `write`, and return how often it was started."""
+        if event_id not in self.live:
+            return 1
+        attempts = self.live[event_id].attempts
+        attempts[handler] = number = attempts.get(handler, 0) + 1
+        self._unwritten.append(_attempt(event_id, handler, number))
+        return number
+
+    def outcome(self, event_id: str, handler: str, result: bytes) -> None:
+        """Note what a handler came to, to be written by `write`."""
+        if event_id in self.live:
+            self.live[event_id].outcomes[handler] = result
+            self._unwritten.append(_outcome(event_id, handler, result))
+
+    def done(self, event_id: str) -> None:
+        """Note that an event needs no recovery, to be written by `write`."""
+        if self.live.pop(event_id, None) is not None:
+            self._unwritten.append(b'{"op":"done","id":%b' % _encode(event_id))
+
+    def write(self) -> None:
+        """
+        Write what was noted; what cannot be written now stays noted.
+
+        Raises:
+            OSError: If it cannot be written now.
+            Untrusted: If it cannot be written until the log is opened anew.
+
+        """
+        if self._unwritten:
+            self._file.write(_sealed(self._unwritten, self._seq))
+            self._seq += len(self._unwritten)
+            self._unwritten.clear()
+
+    def sync(self) -> None:
+        """
+        Return when all that was written is on the disk.
+
+        Raises:
+            Untrusted: If that failed.
+
+        """
+        self._file.sync()
+
+    def begin_anew(self) -> Appender:
+        """
+        Go on in a new file that begins with what is unfinished, and return the old one, for `replace` after a `sync`.
+
+        Raises:
+            OSError: If there is no room for it now; the old file goes on.
+
+        """
+        self._worthwhile = 2 * self._file.size  # should this fail, do not try again with every write
+        old, self._file = self._file, self._fresh(self._next)
+        return old
+
+    def replace(self, old: Appender) -> None:
+        """
+        Give the new file the place of *old*.
+
+        Whether that survives a power cut does not matter: whoever finds both names reads both.
+
+        Raises:
+            OSError: If it cannot be renamed.
+
+        """
+        old.close()
+        self._file.rename(self._path)
+
+    def rewrite(self) -> None:
+        """
+        Replace whatever files there are by one that holds what is unfinished; it may block on the disk.
+
+        Raises:
+            OSError: If it cannot be written.
+            Untrusted: If it could not be synced.
+
+        """
+        self._file.close()
+        self._file = Appender(self._disk, self._path)
+        if self.live:
+            self._file = self._fresh(sibling(self._path, ".tmp"))
+            self._file.sync()
+            self._file.rename(self._path)
+        else:
+            self._disk.remove(self._path)
+        self._disk.sync_directory(self._path.parent)  # else the old records of ".new" could come without these
+        self._disk.remove(self._next)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._file.close()
+
+    def _fresh(self, path: Path) -> Appender:
+        self._disk.remove(path)
+        file, records = Appender(self._disk, path), list(_records(self.live.values()))
+        try:
+            file.create()
+            file.write(_sealed(records, 0))
+        except (OSError, Untrusted):
+            file.close()
+            raise
+        self._seq = len(records)
+        self._unwritten.clear()
+        self._worthwhile = max(_SMALL, 2 * file.size)
+        return file
+
+    def _recovered(self, path: Path) -> Iterator[Entry]:
+        file = Appender(self._disk, path)
+        if file.open():
+            try:
+                repair(self._disk, file, self._max_line_bytes)
+            finally:
+                file.close()
+            yield from read_journal(path, self._max_line_bytes)
+
+
+def _sealed(records: Iterable[bytes], seq: int) -> bytes:
+    return b"".join(seal(record, number) for number, record in enumerate(records, seq + 1))
+
+
+def _records(events: Iterable[Unfinished]) -> Iterator[bytes]:
+    for event in events:
+        yield _accepted(event)
+        for handler, number in event.attempts.items():
+            yield _attempt(event.event_id, handler, number)
+        for handler, result in event.outcomes.items():
+            yield _outcome(event.event_id, handler, result)
+
+
+def _accepted(event: Unfinished) -> bytes:
+    return b'{"op":"accept","id":%b,"after":%d,"event":%b' % (_encode(event.event_id), event.after, event.event)
+
+
+def _attempt(event_id: str, handler: str, number: int) -> bytes:
+    return b'{"op":"attempt","id":%b,"handler":%b,"n":%d' % (_encode(event_id), _encode(handler), number)
+
+
+def _outcome(event_id: str, handler: str, result: bytes) -> bytes:
+    return b'{"op":"outcome","id":%b,"handler":%b,"result":%b' % (_encode(event_id), _encode(handler), result)

@@ -1,0 +1,220 @@
+"""The journal in an event loop: what is written at once, what at the end of the turn, what is synced and when."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bubus.wal._appender import Appender, Untrusted
+from bubus.wal._done import Losses, logger, tell
+from bubus.wal._pulse import Pulse
+from bubus.wal._runway import Runway
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Handle
+
+    from bubus.errors import LogWriteError
+    from bubus.wal._done import Done
+    from bubus.wal._journal import Journal
+    from bubus.wal._options import Fsync
+
+
+@attrs.define
+class _Sync:
+    waiting: list[Done]
+    replaced: Appender | None
+    """The file that the one to be synced takes the place of."""
+
+    failure: OSError | None = None
+
+
+class JournalWriter:
+    """Writes accepted events and attempts at once, the rest with them or at the end of the loop's turn."""
+
+    failure: OSError | None = None
+    """Why nothing can be written any more until the log is opened anew."""
+
+    def __init__(self, journal: Journal, losses: Losses, fsync: Fsync) -> None:
+        self.journal = journal
+        self._losses = losses
+        self._fsync = fsync
+        self._waiting: list[Done] = []
+        self._turn: Handle | None = None
+        self._runway = Runway()
+        self._pulse = Pulse()
+        self._is_behind = False
+
+    def accept(self, loop: AbstractEventLoop, event_id: str, event: bytes, after: int, ready: Done) -> None:
+        """
+        Write down that an event is to be run, and call *ready* as soon as its handlers may start.
+
+        Raises:
+            OSError: If that is not possible now; *ready* is not called.
+            Untrusted: If it is not possible until the log is opened anew; *ready* is not called.
+
+        """
+        try:
+            self.journal.accept(event_id, event, after)
+        except Untrusted as error:
+            self.failure = error.cause
+            raise
+        if self._fsync == "always":
+            self._waiting.append(ready)
+            self._at_end_of_turn(loop)
+        else:
+            self._written(loop)
+            ready(None)
+
+    def attempt(self, loop: AbstractEventLoop, event_id: str, handler: str) -> int:
+        """
+        Write down that a handler is about to run, and return how often it was started.
+
+        When that is not possible now it is written with the next entry; the handler may run.
+        """
+        number = self.journal.attempt(event_id, handler)
+        self._write(loop)
+        return number
+
+    def outcome(self, loop: AbstractEventLoop, event_id: str, handler: str, result: bytes) -> None:
+        """Note what a handler came to."""
+        self.journal.outcome(event_id, handler, result)
+        self._at_end_of_turn(loop)
+
+    def done(self, loop: AbstractEventLoop, event_id: str) -> None:
+        """Note that an event needs no recovery."""
+        self.journal.done(event_id)
+        self._at_end_of_turn(loop)
+
+    def move(self, loop: AbstractEventLoop) -> None:
+        """Go on in another loop, which may be after the end of the last."""
+        self._runway.leave(loop)
+        self._turn = None
+        self._pulse.stop()
+
+    def reopen(self) -> None:
+        """
+        Write all that is unfinished to a new file; it may block on the disk.
+
+        Raises:
+            OSError: If it cannot be written.
+            Untrusted: If it could not be synced.
+
+        """
+        self._runway.wait()
+        self.journal.rewrite()
+        self.failure = None
+
+    def written(self, loop: AbstractEventLoop, event_id: str, done: Done, error: LogWriteError | None) -> None:
+        """Pass on what became of an event's line in the log; once it is there the event needs no recovery."""
+        if error is None:
+            self.done(loop, event_id)
+        done(error)
+
+    def finish(self) -> None:
+        """Write what was noted, as safely as `fsync` promises; it may block on the disk."""
+        while self._runway.is_busy:
+            self._runway.wait()
+        self._try_to_write()
+        if self._fsync != "no" and self.failure is None:
+            flight = _Sync(self._take_waiting(), None)
+            self._sync(flight)
+            self._landed(None, flight)
+        self._settle(self._take_waiting())
+
+    def close(self) -> None:
+        """Give the descriptor and the thread back."""
+        self._pulse.stop()
+        self._runway.close()
+        self.journal.close()
+
+    def abandon(self) -> None:
+        """Close the descriptor, and leave all else to the parent of a forked child."""
+        self._runway.abandon()
+        self._waiting.clear()
+        self.journal.close()
+
+    def _write(self, loop: AbstractEventLoop) -> None:
+        if self._try_to_write():
+            self._written(loop)
+
+    def _try_to_write(self) -> bool:
+        try:
+            self.journal.write()
+        except OSError as error:
+            if not self._is_behind:  # it stays noted for the next write; one warning is enough
+                logger.warning("the log's journal cannot be written now: %s", error)
+            self._is_behind = True
+            return False
+        except Untrusted as error:
+            self.failure = error.cause
+            return False
+        self._is_behind = False
+        return True
+
+    def _written(self, loop: AbstractEventLoop) -> None:
+        if self._fsync == "everysec":
+            self._pulse.touch(loop, partial(self._beat, loop))
+        if self.journal.has_grown:
+            self._take_off(loop)
+
+    def _beat(self, loop: AbstractEventLoop) -> None:
+        if self._runway.is_busy:
+            self._pulse.touch(loop, partial(self._beat, loop))
+        else:
+            self._take_off(loop)
+
+    def _at_end_of_turn(self, loop: AbstractEventLoop) -> None:
+        if self._turn is None:
+            self._turn = loop.call_soon(self._end_turn, loop)
+
+    def _end_turn(self, loop: AbstractEventLoop) -> None:
+        self._turn = None
+        self._write(loop)
+        if self._waiting:
+            self._take_off(loop)
+
+    def _take_off(self, loop: AbstractEventLoop) -> None:
+        if self._runway.is_busy:
+            return
+        flight = _Sync(self._take_waiting(), self._begin_anew() if self.journal.has_grown else None)
+        self._runway.launch(loop, partial(self._sync, flight), partial(self._landed, loop, flight))
+
+    def _begin_anew(self) -> Appender | None:
+        try:
+            return self.journal.begin_anew()
+        except (OSError, Untrusted) as error:
+            logger.warning("the log's journal cannot be compacted now and goes on growing: %s", error)
+            return None
+
+    def _sync(self, flight: _Sync) -> None:
+        try:
+            self.journal.sync()
+        except Untrusted as error:
+            flight.failure = error.cause
+
+    def _landed(self, loop: AbstractEventLoop | None, flight: _Sync) -> None:
+        self.failure = flight.failure or self.failure
+        if flight.replaced is not None:
+            self._replace(flight.replaced)
+        self._settle(flight.waiting)
+        if self._waiting and loop is not None:
+            self._take_off(loop)
+
+    def _replace(self, old: Appender) -> None:
+        if self.failure is not None:
+            old.close()
+            return
+        try:
+            self.journal.replace(old)
+        except OSError as error:
+            self.failure = error
+
+    def _settle(self, waiting: list[Done]) -> None:
+        failure = self.failure
+        tell(waiting, None if failure is None else partial(self._losses.untrusted, failure))
+
+    def _take_waiting(self) -> list[Done]:
+        waiting, self._waiting = self._waiting, []
+        return waiting

@@ -1,0 +1,349 @@
+"""WriteAheadLog: its options, files and lock, and what a bus asks of it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import weakref
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from bubus._tree import escape
+from bubus.errors import LogClosedError, LogError, LogOpenError, LogWriteError
+from bubus.wal._appender import Appender, Untrusted
+from bubus.wal._done import Done, Losses
+from bubus.wal._file import Clock, Disk
+from bubus.wal._forks import watch
+from bubus.wal._frame import clean
+from bubus.wal._graveyard import Graveyard
+from bubus.wal._journal import Journal, Unfinished
+from bubus.wal._journal_writer import JournalWriter
+from bubus.wal._line_writer import LineWriter
+from bubus.wal._lock import LogLock
+from bubus.wal._logged import logged
+from bubus.wal._options import MAX_LINE_BYTES, Fsync, OnError, Options
+from bubus.wal._series import Series
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from pathlib import Path
+
+
+class WriteAheadLog:
+    """
+    A file with one line for each completed event, which survives crashes as well as `fsync` promises.
+
+    ```python
+    bus = EventBus(wal_path=WriteAheadLog("events.jsonl", fsync="always", rotate_bytes=100_000_000, keep=10))
+    ```
+
+    Args:
+        path: The file; it appears with its first line. Missing directories are made.
+
+        fsync:
+            ``"no"`` hands each line to the operating system, so that it survives the end of the process; ``"everysec"``
+            also forces it to the disk within a second; ``"always"`` does so before the event counts as complete.
+
+        ahead: Keep a journal beside the log, from which `EventBus.recover` goes on after a crash.
+        rotate_bytes: Begin a new file before this one would be larger.
+        rotate_seconds: Begin a new file when this one's first line is older.
+        keep: Full files to keep; older ones are deleted. None keeps all.
+        max_line_bytes: Longest line to write.
+
+        on_error:
+            ``"raise"`` gives a `LogWriteError` to whoever awaits the event, ``"stop"`` also stops the bus, a callable
+            gets the error (with the lost `lines`) and the events count as complete.
+
+    Raises:
+        LogLockedError: If another process, or another log of this one, has the file open.
+        LogOpenError: If the file cannot be written.
+        LogDamagedError: If its last line is not what was written. (A line torn by a crash is cut off and kept in
+            ``<path>.broken``.)
+        OptionError: If an option is out of range.
+        OptionTypeError: If an option has the wrong type.
+
+    """
+
+    _disk: ClassVar[Disk] = Disk()
+    _clock: ClassVar[Clock] = Clock()
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        fsync: Fsync = "no",
+        ahead: bool = False,
+        rotate_bytes: int | None = None,
+        rotate_seconds: float | None = None,
+        keep: int | None = None,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        on_error: OnError = "raise",
+    ) -> None:
+        self._options = Options(
+            path=path,
+            fsync=fsync,
+            ahead=ahead,
+            rotate_bytes=rotate_bytes,
+            rotate_seconds=rotate_seconds,
+            keep=keep,
+            max_line_bytes=max_line_bytes,
+            on_error=on_error,
+        )
+        self._losses = Losses(self._options.path, on_error)
+        self._loop: AbstractEventLoop | None = None
+        self._closed: str | None = None
+        self._open()
+        watch(self)
+
+    def __repr__(self) -> str:
+        """Name the file, what an acknowledgement means, and whether anything can be written."""
+        state = "closed" if self._closed else "failed" if self.failure else f"line {self._lines.series.seq}"
+        ahead = " ahead" * self.ahead
+        return f"<WriteAheadLog {escape(repr(str(self.path)))} fsync={self.fsync}{ahead} {state}>"
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """The file's absolute path."""
+        return self._options.path
+
+    @property
+    def fsync(self) -> Fsync:
+        """When lines are forced to the disk."""
+        return self._options.fsync
+
+    @property
+    def ahead(self) -> bool:
+        """Whether accepted events are journaled before their handlers start."""
+        return self._options.ahead
+
+    @property
+    def on_error(self) -> OnError:
+        """What is done about lines that cannot be written."""
+        return self._options.on_error
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, or belongs to the parent process."""
+        return self._closed is not None
+
+    @property
+    def lost_lines(self) -> int:
+        """Lines that could not be written since the log was made."""
+        return self._losses.count
+
+    @property
+    def failure(self) -> LogWriteError | None:
+        """A new error that says why nothing can be written until `reopen`; None when something can."""
+        if self._closed is not None:
+            return LogClosedError(errno.EBADF, self._closed, str(self.path))
+        cause = self._lines.failure or (self._journal.failure if self._journal else None)
+        return None if cause is None else self._losses.untrusted(cause)
+
+    # -- completed events --------------------------------------------------------------------------------------------
+
+    def append(self, event_id: str, head: bytes, payload: bytes, tail: bytes, done: Done) -> None:
+        """
+        Add the line of a completed event, with all others of this turn of the loop or with `flush`.
+
+        The parts make one JSON object without its closing brace. *done* is called later, in the loop, never from here.
+
+        Raises:
+            LogClosedError: If the log is closed.
+
+        """
+        if self._closed is not None:
+            raise LogClosedError(errno.EBADF, self._closed, str(self.path))
+        loop = self._current_loop()
+        if self._journal is not None:
+            done = partial(self._journal.written, loop, event_id, done)
+        self._lines.append(loop, event_id, head + payload + tail, done)
+
+    def flush(self) -> None:
+        """Write what was appended now, instead of at the end of the loop's turn."""
+        self._lines.flush()
+
+    async def drain(self) -> None:
+        """Return when all that was appended is written, as safely as `fsync` promises, or reported as lost."""
+        await self._lines.drain()
+
+    # -- accepted events ---------------------------------------------------------------------------------------------
+
+    def accept(self, event_id: str, head: bytes, payload: bytes, ready: Done) -> None:
+        """
+        Journal an event before it is queued, and call *ready* as soon as its handlers may start.
+
+        The parts make one JSON object without its closing brace. Unless `fsync` is ``"always"``, *ready* is called from
+        here. An `on_error` that is a callable gets the errors, and the event is run without being journaled.
+
+        Raises:
+            LogWriteError: If it cannot be journaled; it must not be run.
+
+        """
+        event = clean(head + payload) + b"}"
+        error = self.failure or self._accept(event_id, event, ready)
+        if error is not None:
+            if not self._losses.is_handled(error, [event]):
+                raise error
+            ready(None)
+
+    def attempt(self, event_id: str, handler: str) -> int:
+        """Journal that a handler is about to run, and return how often it was started; 1 without a journal."""
+        return self._journal.attempt(self._current_loop(), event_id, handler) if self._journal else 1
+
+    def outcome(self, event_id: str, handler: str, result: bytes) -> None:
+        """Journal what a handler came to, one JSON object."""
+        if self._journal:
+            self._journal.outcome(self._current_loop(), event_id, handler, clean(result))
+
+    async def unfinished(self) -> list[Unfinished]:
+        """Return what was accepted before the log was opened and has no line in it, in accepted order."""
+        if self._journal is None:
+            return []
+        live, loop = self._journal.journal.live, self._current_loop()
+        left = {event_id: live[event_id] for event_id in self._journal.journal.left if event_id in live}
+        after = min((event.after for event in left.values()), default=0)
+        for event_id in await asyncio.to_thread(logged, self.path, left, after, self._options.max_line_bytes):
+            self._journal.done(loop, event_id)
+        return [left[event_id] for event_id in left if event_id in live]
+
+    async def bury(self, event: Unfinished, reason: str) -> None:
+        """
+        Write an event that is not to be tried again to ``<path>.dead``, with *reason*, and forget it.
+
+        Raises:
+            LogWriteError: If it cannot be written.
+
+        """
+        try:
+            await asyncio.to_thread(self._graveyard.bury, event, reason)
+        except OSError as error:
+            failed = self._losses.unwritten(error)
+            raise failed() from error
+        if self._journal:
+            self._journal.done(self._current_loop(), event.event_id)
+
+    # -- end and new beginning ---------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """
+        Write what was appended, as safely as `fsync` promises, and free the lock; it may block on the disk.
+
+        Raises:
+            LogWriteError: If the last lines could not be forced to the disk.
+
+        """
+        if self._closed is not None:
+            return
+        before = self._lines.failure
+        self._finish()
+        self._closed = "the log is closed; reopen() opens it again"
+        self._release()
+        if before is None and self._lines.failure is not None:
+            failed = self._losses.unwritten(self._lines.failure)
+            raise failed()
+
+    def reopen(self) -> None:
+        """
+        Open a closed log again, or begin a new file after an error that made this one untrustworthy.
+
+        Raises:
+            LogClosedError: In a forked child; open a log of its own there.
+            LogOpenError: If the file cannot be written.
+            LogDamagedError: If its last line is not what was written.
+
+        """
+        if self._owner != os.getpid():
+            raise LogClosedError(errno.EBADF, str(self._closed), str(self.path))
+        if self.failure is None:
+            return
+        was_open = self._closed is None
+        if was_open:
+            self._finish()
+            self._release()
+        self._open(self._lines.series.file if was_open else None, self._journal if was_open else None)
+
+    def after_fork(self) -> None:
+        """Leave everything to the parent process."""
+        self._closed = "this log belongs to the parent process; open one of its own here"
+        self._finalizer.detach()
+        self._lines.abandon()
+        if self._journal is not None:
+            self._journal.abandon()
+        self._lock.abandon()
+
+    def _open(self, failed: Appender | None = None, journal: JournalWriter | None = None) -> None:
+        try:
+            self._open_all(failed, journal)
+        except LogError:
+            raise
+        except OSError as error:
+            raise self._unopened(error) from error
+        except Untrusted as error:
+            raise self._unopened(error.cause) from error
+
+    def _open_all(self, failed: Appender | None, journal: JournalWriter | None) -> None:
+        disk, options = self._disk, self._options
+        with ExitStack() as stack:
+            disk.make_directory(self.path.parent)
+            lock = LogLock(disk, self.path)
+            stack.callback(lock.release)
+            series = Series(disk, self._clock, lock, options)
+            stack.callback(series.close)
+            if failed is not None:
+                series.put_aside(failed, cut=self.fsync == "always")
+            if journal is not None:
+                journal.reopen()
+            elif self.ahead:
+                journal = JournalWriter(Journal(disk, self.path, options.max_line_bytes), self._losses, self.fsync)
+            if journal is not None:
+                stack.callback(journal.journal.close)
+            # without `close` too, a log that is no longer used gives back its files and the lock
+            self._finalizer = weakref.finalize(self, stack.pop_all().close)
+        self._owner = os.getpid()
+        self._lock = lock
+        self._journal = journal
+        self._lines = LineWriter(series, options, self._losses)
+        self._graveyard = Graveyard(disk, self._clock, lock, options)
+        self._closed = self._loop = None
+
+    def _unopened(self, error: OSError) -> LogOpenError:
+        text = f"the log cannot be opened ({error.strerror or error}); check the path and who may write there"
+        return LogOpenError(error.errno or errno.EIO, text, str(error.filename or self.path))
+
+    def _finish(self) -> None:
+        self._lines.finish()
+        if self._journal is not None:
+            self._journal.finish()
+
+    def _release(self) -> None:
+        self._lines.close()
+        if self._journal is not None:
+            self._journal.close()
+        self._finalizer()
+
+    def _current_loop(self) -> AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop = loop
+            self._lines.move(loop)
+            if self._journal is not None:
+                self._journal.move(loop)
+        return loop
+
+    def _accept(self, event_id: str, event: bytes, ready: Done) -> LogWriteError | None:
+        loop, journal = self._current_loop(), self._journal
+        if journal is None:
+            raise LogClosedError(errno.EINVAL, "this log keeps no journal; open it with ahead=True", str(self.path))
+        if self._lines.is_too_long(event):
+            return self._lines.too_long(event)
+        try:
+            journal.accept(loop, event_id, event, self._lines.series.seq, ready)
+        except OSError as error:
+            return self._losses.unwritten(error)()
+        except Untrusted as error:
+            return self._losses.untrusted(error.cause)
+        return None

@@ -1,0 +1,204 @@
+"""Reading a log: every line checked, in order, in memory that does not grow with the log."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import logging
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import IO, TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from bubus._tree import escape
+from bubus.errors import LogDamagedError, LogOpenError, OptionError
+from bubus.wal._files import follow
+from bubus.wal._frame import BadLine, unseal
+from bubus.wal._lock import noted_rotations
+from bubus.wal._names import canonical, rotated
+from bubus.wal._numbers import Numbers
+from bubus.wal._options import MAX_LINE_BYTES
+from bubus.wal._record import LogRecord, decode_head, is_event
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+OnDamage: TypeAlias = Literal["raise", "skip"] | Callable[[LogDamagedError], object]
+"""What to do about damage: stop with it, log it and go on, or call with it and go on."""
+
+_BROKEN_GZIP: Final = (EOFError, zlib.error, gzip.BadGzipFile)
+_LF: Final = 0x0A
+_PIECE: Final = 1 << 20
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
+
+_logger: Final = logging.getLogger("bubus")
+
+
+class Decode(Protocol[_T_co]):
+    """Makes something of a line; raises `BadLine` when that is impossible."""
+
+    def __call__(self, data: bytes, seq: int | None, /, file: Path, line: int, offset: int) -> _T_co: ...
+
+
+class LogReader(Iterator[_T], Generic[_T]):
+    """
+    Yields what *decode* makes of each line of a log.
+
+    Every line that can be read is yielded, also when lines before it are missing.
+    """
+
+    damaged: int = 0
+    """Faults met so far; more than 0 only when they do not end the reading."""
+
+    def __init__(
+        self, path: Path, decode: Decode[_T], on_error: OnDamage, max_line_bytes: int, *, after_file: int = 0
+    ) -> None:
+        self._path = path
+        self._decode = decode
+        self._report = _reaction(on_error)
+        self._longest = max_line_bytes
+        self._numbers = Numbers(None if after_file else _first_number(path))
+        self._lines = self._walk(after_file)
+
+    def __iter__(self) -> Iterator[_T]:  # noqa: PYI034 - the generator itself, which is faster than going through `__next__`
+        """Return the lines that are left."""
+        return self._lines
+
+    def __next__(self) -> _T:
+        """Return the next line."""
+        return next(self._lines)
+
+    def _walk(self, after_file: int) -> Iterator[_T]:
+        previous, number, offset = None, 0, 0
+        for path, file in follow(self._path, after_file):
+            if file is not previous:
+                previous, number, offset = file, 0, 0
+            try:
+                number, offset = yield from self._read(path, file, number, offset)
+            except _BROKEN_GZIP as error:
+                self._damage(path, number, offset, f"the file cannot be decompressed from here on ({error})")
+
+    def _read(self, path: Path, file: IO[bytes], number: int, offset: int) -> Generator[_T, None, tuple[int, int]]:
+        decode, numbers = self._decode, self._numbers
+        for line in iter(partial(file.readline, self._longest + 1), b""):
+            number, start = number + 1, offset
+            try:
+                if line[-1] == _LF:
+                    offset += len(line)
+                    data = line[:-1]
+                else:
+                    data, offset = self._complete(line, file)
+                seq = unseal(data)
+                value = decode(data, seq, path, number, start)
+            except BadLine as error:
+                self._damage(path, number, start, str(error))
+                offset = file.tell()
+                continue
+            if seq is not None:
+                if seq == numbers.next:
+                    numbers.next = seq + 1
+                elif self._is_repeated(seq, path, number, start):
+                    continue
+            yield value
+        return number, offset
+
+    def _complete(self, line: bytes, file: IO[bytes]) -> tuple[bytes, int]:
+        """Return a line that lacks its line feed, if it is whole, and where the next one begins."""
+        if len(line) > self._longest:
+            _pass_over(file)
+            raise BadLine(f"longer than max_line_bytes={self._longest}")
+        line += file.readline(self._longest + 1 - len(line))  # its writer may just have been at work
+        if line[-1] == _LF:
+            line = line[:-1]
+        elif not _is_whole(line):
+            raise BadLine("torn: the file ends within this line")
+        return line, file.tell()
+
+    def _is_repeated(self, seq: int, path: Path, number: int, offset: int) -> bool:
+        fault = self._numbers.fault(seq)
+        if fault is None:
+            return False
+        self._damage(path, number, offset, fault.reason)
+        return fault.repeated
+
+    def _damage(self, path: Path, number: int, offset: int, reason: str) -> None:
+        error = LogDamagedError(str(path), number, offset, reason)
+        if self._report is None:
+            raise error
+        self.damaged += 1
+        self._report(error)
+
+
+def records(
+    path: str | os.PathLike[str], on_error: OnDamage = "raise", *, max_line_bytes: int = MAX_LINE_BYTES
+) -> LogReader[LogRecord]:
+    """
+    Yield the lines of a log, its full files (``.gz`` too) first, as they are.
+
+    Lines of an older bubus, which have no `event_crc`, are read unchecked.
+
+    Args:
+        path: The log, as it was given to `WriteAheadLog`.
+        on_error: ``"raise"``, ``"skip"`` (each fault is logged as a warning and counted in `LogReader.damaged`), or
+            what to call with each fault.
+        max_line_bytes: Longest line to accept.
+
+    Raises:
+        LogOpenError: If there is no such log.
+        LogDamagedError: While reading, at the first line that is not what was written.
+
+    """
+    return LogReader(existing(path), _record, on_error, max_line_bytes)
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """
+    Return the one spelling of *path*, where there is a log.
+
+    Raises:
+        LogOpenError: If there is none.
+
+    """
+    log = canonical(path)
+    if not (log.exists() or rotated(log) or noted_rotations(log) is not None):
+        raise LogOpenError(errno.ENOENT, "no log is there; check the path", str(path))
+    return log
+
+
+def _record(data: bytes, seq: int | None, /, file: Path, line: int, offset: int) -> LogRecord:
+    return LogRecord(file, line, offset, data, decode_head(data, seq))
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        return unseal(line) is not None or is_event(line)
+    except BadLine:
+        return False
+
+
+def _pass_over(file: IO[bytes]) -> None:
+    while (piece := file.readline(_PIECE)) and piece[-1] != _LF:
+        pass
+
+
+def _first_number(path: Path) -> int | None:
+    full = rotated(path)
+    # whoever reads a single full file, a copy, or what is left after older files were moved away begins anywhere
+    begins = full[0][0] == 1 if full else noted_rotations(path) == 0
+    return 1 if begins else None
+
+
+def _reaction(on_error: OnDamage) -> Callable[[LogDamagedError], object] | None:
+    if on_error == "raise":
+        return None
+    if on_error == "skip":
+        return _warn
+    if not callable(on_error):
+        raise OptionError(f'on_error must be "raise", "skip" or a callable, not {escape(repr(on_error))}')
+    return on_error
+
+
+def _warn(error: LogDamagedError) -> None:
+    _logger.warning("passed over damage in a log: %s", error)
