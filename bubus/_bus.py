@@ -140,7 +140,7 @@ class EventBus:
         self._scheduler = Scheduler(
             bus_id=self.id,
             bus_name=self.name,
-            registry=Registry(self.id),
+            registry=Registry(self.id, self.name),
             history=History(max_history_size),
             expectations=Expectations(),
             options=Options(

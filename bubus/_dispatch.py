@@ -25,7 +25,7 @@ import attrs
 from bubus._context import Call, current_call
 from bubus._event import BaseEvent
 from bubus._result import EventResult
-from bubus._state import Share, Stage, state_of
+from bubus._state import DONE, Share, state_of
 from bubus._tree import describe_error, escape
 from bubus.errors import (
     BusStopped,
@@ -83,19 +83,16 @@ def spawn(
 def begin(share: Share, handlers: Sequence[Handler], options: Options, nesting: int) -> None:
     """Make a pending record for every handler, in order, before the first one runs."""
     state = share.state
-    if state.status == "pending":
-        state.advance("started")
-    share.calls = [_open_call(share, handler, nesting) for handler in handlers]
+    state.start()
+    share.calls = calls = [_open_call(share, handler, nesting) for handler in handlers]
+    share.waiting = iter(calls)
     if state.depth > options.max_depth:
         _refuse_depth(share, options)
 
 
 def go_on(share: Share, options: Options) -> bool:
     """Start handlers until one has to be waited for; tell whether all have settled."""
-    calls = share.calls
-    while share.begun < len(calls):
-        call = calls[share.begun]
-        share.begun += 1
+    for call in share.waiting:
         if call.live:
             _start(call, share, options)
             if share.active and not options.parallel_handlers:
@@ -129,10 +126,8 @@ async def _all_settled(share: Share) -> None:
 
 
 def _open_call(share: Share, handler: Handler, nesting: int) -> Call:
-    event, bus = share.event, share.bus
-    result: EventResult[Any] = EventResult(
-        event.event_id, handler.id, handler.name, bus.id, bus.name, event.event_timeout, event.event_result_type
-    )
+    event = share.event
+    result: EventResult[Any] = EventResult(event.event_id, handler.origin, event.event_timeout, event.event_result_type)
     share.state.results[handler.id] = result
     return Call(share, event, handler, result, nesting)
 
@@ -151,7 +146,9 @@ def _refuse_depth(share: Share, options: Options) -> None:
 
 def _start(call: Call, share: Share, options: Options) -> None:
     share.active += 1
-    context = _own_context(share)
+    context = share.context
+    if context is None or call is not share.calls[-1]:
+        context = Context() if context is None else context.copy()
     context.run(current_call.set, call)
     call.start_time = now = monotonic()
     call.result.start(share.state.epoch + now)
@@ -170,23 +167,16 @@ def _start(call: Call, share: Share, options: Options) -> None:
         _settle(call, value)
 
 
-def _own_context(share: Share) -> Context:
-    """Return a context for one call: a copy of the dispatcher's, and the last call gets that itself."""
-    context = share.context
-    if context is None:
-        return Context()
-    if share.begun < len(share.calls):
-        return context.copy()
-    share.context = None
-    return context
-
-
 def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
     return isinstance(value, Awaitable) and not isinstance(value, BaseEvent)
 
 
 def _start_task(call: Call, awaitable: Awaitable[object], context: Context, options: Options) -> None:
-    task = spawn(_await(call, awaitable), call.share.state.loop, context, eager=call.nesting < MAX_NESTING)
+    work, loop = _await(call, awaitable), call.share.state.loop
+    if _EAGER and call.nesting < MAX_NESTING:
+        task = asyncio.Task(work, loop=loop, context=context, eager_start=True)
+    else:
+        task = asyncio.Task(work, loop=loop, context=context)
     if not call.live:
         return
     if call.task is None:
@@ -328,7 +318,7 @@ def _cancel_children(call: Call) -> None:
     for child in list(call.result.event_children):
         state = state_of(child)
         for share in () if state is None else state.shares:
-            if share.stage is not Stage.DONE:
+            if share.stage is not DONE:
                 reason = f"{escape(child.event_type)} was cancelled with {_title(call)}, which had dispatched it"
                 share.runner.cut(share, EventCancelled(reason))
 

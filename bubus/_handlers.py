@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from bubus._event import BaseEvent
+from bubus._result import Origin
 from bubus._tree import describe_value
 from bubus.errors import HandlerError, NotSubscribedError, PatternError
 
@@ -34,6 +35,7 @@ class Handler:
     """Unique among all handlers of all buses."""
 
     name: str
+    origin: Origin
     key: Key
     function: AnyHandler
     is_coroutine_function: bool
@@ -135,6 +137,7 @@ class Registry:
     """The handlers of one bus, by class or name, in order of registration."""
 
     _bus_id: str
+    _bus_name: str
     _by_key: dict[Key, list[Handler]] = attrs.Factory(dict)
     _cache: dict[tuple[type, str], tuple[Handler, ...]] = attrs.Factory(dict)
     _names: dict[str, int] = attrs.Factory(dict)
@@ -150,9 +153,12 @@ class Registry:
         """
         key, checked = normalize_pattern(pattern), check_handler(function)
         self._added += 1
+        handler_id = self._next_id(checked)
+        name = handler_name(checked) if forwards_to is None else f"{forwards_to}.dispatch"
         handler = Handler(
-            id=self._next_id(checked),
-            name=handler_name(checked) if forwards_to is None else f"{forwards_to}.dispatch",
+            id=handler_id,
+            name=name,
+            origin=Origin(handler_id, name, self._bus_id, self._bus_name),
             key=key,
             function=checked,
             is_coroutine_function=is_coroutine_function(checked),

@@ -37,10 +37,8 @@ _CONTAINERS = (list, tuple, set, frozenset, deque)
 def event_size(event: BaseEvent[Any]) -> int:
     """Return the bytes that a large payload and large results of *event* hold; 0 for a small event."""
     total = 0
-    values = event.__dict__
-    for name in islice(values, _FRAMEWORK_FIELDS, None):
-        value = values[name]
-        if type(value) not in _SMALL_TYPES:
+    for value in islice(event.__dict__.values(), _FRAMEWORK_FIELDS, None):
+        if type(value) not in _SMALL_TYPES and not (type(value) is str and len(value) < _SMALL_FIELD):
             total += _field_size(value)
     state = state_of(event)
     for result in () if state is None else state.results.values():

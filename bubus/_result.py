@@ -28,6 +28,16 @@ _NEXT: dict[ResultStatus, tuple[ResultStatus, ...]] = {
 }
 
 
+@attrs.frozen
+class Origin:
+    """Where a result comes from; one object per handler, shared by all its results."""
+
+    handler_id: str
+    handler_name: str
+    eventbus_id: str
+    eventbus_name: str
+
+
 @attrs.define(eq=False, repr=False)
 class EventResult(Generic[T_EventResultType]):
     """
@@ -37,10 +47,9 @@ class EventResult(Generic[T_EventResultType]):
     """
 
     event_id: str
-    handler_id: str
-    handler_name: str
-    eventbus_id: str
-    eventbus_name: str
+    origin: Origin
+    """The handler and bus it comes from."""
+
     timeout: float | None
     """Seconds the handler may take; None or 0 = no limit."""
 
@@ -67,6 +76,26 @@ class EventResult(Generic[T_EventResultType]):
         if self._children is None:
             self._children = []
         return self._children
+
+    @property
+    def handler_id(self) -> str:
+        """The id of the handler, unique among all buses."""
+        return self.origin.handler_id
+
+    @property
+    def handler_name(self) -> str:
+        """The name of the handler."""
+        return self.origin.handler_name
+
+    @property
+    def eventbus_id(self) -> str:
+        """The id of the bus that ran the handler."""
+        return self.origin.eventbus_id
+
+    @property
+    def eventbus_name(self) -> str:
+        """The name of the bus that ran the handler."""
+        return self.origin.eventbus_name
 
     @property
     def id(self) -> str:

@@ -21,7 +21,7 @@ import attrs
 
 from bubus import _dispatch
 from bubus._context import live_call
-from bubus._state import EventState, Share, Stage, new_state, state_of
+from bubus._state import DONE, QUEUED, RUNNING, EventState, Share, new_state, state_of
 from bubus._statistics import Counters, Statistics
 from bubus._tree import escape
 from bubus._waiting import unblock_children
@@ -278,7 +278,7 @@ class Scheduler:
 
     def _begin(self, share: Share, nesting: int) -> bool:
         """Run what does not suspend of an event; tell whether that was all of it."""
-        share.stage = Stage.RUNNING
+        share.stage = RUNNING
         self._running[share] = None
         _dispatch.begin(share, self.registry.match(share.event), self.options, nesting)
         if not _dispatch.go_on(share, self.options):
@@ -299,9 +299,9 @@ class Scheduler:
 
     def _finish(self, share: Share) -> None:
         """Give this bus' share of an event back: the one place where it becomes done."""
-        if share.stage is Stage.DONE:
+        if share.stage is DONE:
             return
-        share.stage = Stage.DONE
+        share.stage = DONE
         self._running.pop(share, None)
         share.context = share.task = None
         state = share.state
@@ -328,7 +328,7 @@ class Scheduler:
     async def _run_each(self, shares: list[Share], nesting: int) -> None:
         try:
             for share in shares:
-                if share.stage is Stage.QUEUED:
+                if share.stage is QUEUED:
                     del self._queue[share]
                     if not self._begin(share, nesting):
                         await self._run(share)
@@ -363,11 +363,11 @@ class Scheduler:
 
     def cut(self, share: Share, error: BaseException) -> None:
         """Cut *share* off for the reason *error*; its handlers get the grace to end."""
-        if share.stage is Stage.QUEUED:
+        if share.stage is QUEUED:
             del self._queue[share]
             _dispatch.settle_unrun(share, self.registry.match(share.event), error)
             self._finish(share)
-        elif share.stage is Stage.RUNNING:
+        elif share.stage is RUNNING:
             _dispatch.cut_calls(share, error, self.options.cancel_grace)
 
     def cut_off(self) -> None:

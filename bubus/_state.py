@@ -1,7 +1,7 @@
 """
 The state of an event while it is on its way, and the share that each bus has in it.
 
-Rule: every change of a status happens in `advance`; others ask, nobody assigns.
+Rule: a status changes in `EventState.start` and `EventState._complete` only, and never goes back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import attrs
 from bubus.errors import NotDispatchedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextvars import Context
 
     from bubus._bus import EventBus
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from bubus._result import EventResult
 
 Status = Literal["pending", "started", "completed"]
-
-_NEXT: dict[Status, tuple[Status, ...]] = {
-    "pending": ("started", "completed"),
-    "started": ("completed",),
-    "completed": (),
-}
 
 
 class Waiter(Protocol):
@@ -53,6 +47,9 @@ class Stage(Enum):
     DONE = "done"
 
 
+QUEUED, RUNNING, DONE = Stage  # an attribute of an Enum takes longer to look up
+
+
 @attrs.define(eq=False, repr=False)
 class Share:
     """The part that one bus has in one event: to run its handlers."""
@@ -64,10 +61,10 @@ class Share:
     context: Context | None
     """The dispatcher's context; let go when the handlers have run."""
 
-    stage: Stage = Stage.QUEUED
+    stage: Stage = QUEUED
     calls: Sequence[Call] = ()
-    begun: int = 0
-    """How many of `calls` have had their turn."""
+    waiting: Iterator[Call] = iter(())
+    """Those of `calls` that have not had their turn."""
 
     active: int = 0
     """Handlers that have started and not settled."""
@@ -117,18 +114,12 @@ class EventState:
     epoch: float = 0.0
     """What makes a reading of `time.monotonic` a Unix time."""
 
-    def advance(self, status: Status) -> None:
-        """Move forward to *status*; a step back or on the spot does nothing."""
-        if status not in _NEXT[self.status]:
-            return
-        self.status = status
-        now = monotonic()
-        if not self.epoch:
+    def start(self) -> None:
+        """Record that the first bus begins with the event; later ones change nothing."""
+        if self.status == "pending":
+            self.status = "started"
+            self.started = now = monotonic()
             self.epoch = time() - now
-        if status == "started":
-            self.started = now
-        else:
-            self.completed = now
 
     def accept(self, share: Share, bus_id: str) -> None:
         """Add the share of one more bus."""
@@ -147,12 +138,13 @@ class EventState:
         state: EventState | None = self
         while state is not None:
             state.open_work -= 1
-            if state.open_work:
-                return
-            state = state._complete()
+            state = None if state.open_work else state._complete()
 
     def _complete(self) -> EventState | None:
-        self.advance("completed")
+        if self.status != "completed":
+            self.status = "completed"
+            self.completed = now = monotonic()
+            self.epoch = self.epoch or time() - now
         shares, self.shares = self.shares, ()
         for share in shares:
             share.runner.event_completed(share)

@@ -13,7 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bubus._context import Call, Runner, live_call
-from bubus._state import EventState, Share, Stage, state_of
+from bubus._state import QUEUED, EventState, Share, state_of
 from bubus.errors import DeadlockError, WrongLoopError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def wait(state: EventState) -> Generator[Any, None, None]:
 
 def _wait_outside(state: EventState) -> Generator[Any, None, None]:
     for share in state.shares:
-        if share.stage is Stage.QUEUED:
+        if share.stage is QUEUED:
             share.runner.start()
     while state.open_work:
         yield from _until_completed(state)
@@ -57,7 +57,7 @@ def _wait_outside(state: EventState) -> Generator[Any, None, None]:
 def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
     _refuse_own(state, call)
     for share in state.shares:
-        if share.stage is Stage.QUEUED:
+        if share.stage is QUEUED:
             share.runner.run_out_of_turn((share,), call.nesting + 1)
     if not state.open_work:
         return
@@ -174,7 +174,7 @@ def unblock(state: EventState, candidates: Iterable[EventState]) -> None:
     stuck: defaultdict[Runner, list[Share]] = defaultdict(list)
     for candidate in candidates:
         for share in candidate.shares:
-            if share.stage is Stage.QUEUED and share.bus.id in blocked and not _dispatcher_runs(candidate):
+            if share.stage is QUEUED and share.bus.id in blocked and not _dispatcher_runs(candidate):
                 stuck[share.runner].append(share)
     for runner, shares in stuck.items():
         runner.run_out_of_turn(shares, 0)
