@@ -11,7 +11,7 @@ from bubus import _result
 from bubus._context import live_call
 from bubus._model import EventModel
 from bubus._result import EventResult, Include
-from bubus._state import Status, accepted_state, state_of
+from bubus._state import EventState, Status, accepted_state, state_of
 from bubus._tree import ICONS, Row, describe_error, describe_seconds, describe_value, escape, render
 from bubus._types import T_EventResultType
 from bubus._waiting import wait
@@ -51,13 +51,13 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
     def event_started_at(self) -> datetime | None:
         """When the first bus began with it (aware, UTC)."""
         state = state_of(self)
-        return None if state is None else _moment(state.started_at)
+        return None if state is None else _moment(state, state.started)
 
     @property
     def event_completed_at(self) -> datetime | None:
         """When all handlers on all buses, and all children, were done (aware, UTC)."""
         state = state_of(self)
-        return None if state is None else _moment(state.completed_at)
+        return None if state is None else _moment(state, state.completed)
 
     @property
     def event_results(self) -> dict[str, EventResult[T_EventResultType]]:
@@ -282,8 +282,8 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
         return f"{escape(bus)}▶ {escape(self.event_type)}#{self.event_id[-4:]} {ICONS[self.event_status]}"
 
 
-def _moment(timestamp: float | None) -> datetime | None:
-    return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
+def _moment(state: EventState, reading: float | None) -> datetime | None:
+    return None if reading is None else datetime.fromtimestamp(state.epoch + reading, UTC)
 
 
 def _also(include: Include | None, kind: type) -> Include:
