@@ -25,7 +25,8 @@ from bubus import _containers as containers, _records as records, _unions as uni
 from bubus._coerce import SCALARS, Scalar
 from bubus._constraints import is_constraint, limited, limits_in
 from bubus._faults import Invalid, fail, refuse
-from bubus._fields import Scope, substitute
+from bubus._fields import Scope
+from bubus._generics import is_class as _is_class, substitute
 from bubus._mode import LAX, Level, Mode
 from bubus._types import Check
 from bubus.errors import DefinitionError
@@ -176,10 +177,6 @@ class Compiler:
 
 def _name(kind: Any) -> str:
     return getattr(kind, "__name__", None) or repr(kind)
-
-
-def _is_class(annotation: Any) -> bool:
-    return isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias)
 
 
 def _anything(_: Compiler, annotation: Any) -> Validator | None:

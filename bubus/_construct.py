@@ -1,4 +1,9 @@
-"""Writes the constructor of an event class: one look at each argument's type, in plain code that a debugger can show."""
+"""
+Writes the constructor of an event class, in plain code that a debugger can show.
+
+For each argument it looks at the type once; what is not of exactly the right type goes to the compiled check. Faults
+are collected, so that one error lists them all, and nothing is assigned before all arguments are good.
+"""
 
 from __future__ import annotations
 
@@ -11,242 +16,265 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from bubus._compile import Validator
-from bubus._mode import LAX, Mode
-from bubus._faults import Fault, Invalid, call_user, fault, refuse
+from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
+from bubus._fields import ALIAS
 from bubus._framework import RUN_TIME_NAMES
+from bubus._mode import Mode
 from bubus._types import MISSING, Check
 
 Init: TypeAlias = Callable[..., None]
-_serial: Final = itertools.count()
+"""A constructor: takes the new event and its arguments by keyword."""
+
+Faults: TypeAlias = "list[Fault] | None"
+
+_serial: Final = itertools.count(1)
 
 
 @attrs.frozen(slots=True, eq=False)
 class Argument:
-    """A field as its constructor sees it."""
+    """A field as the constructor sees it."""
 
     attribute: attrs.Attribute[Any]
-    validator: Validator
+    check: Check
+    exact: frozenset[type] | None
+    """Values of exactly these types need no check; None: no value does."""
 
     @property
     def name(self) -> str:
-        """Name of the attribute."""
+        """Name of the attribute, and of the variable in the constructor."""
         return self.attribute.name
 
     @property
     def alias(self) -> str:
-        """Name of the constructor's argument."""
-        return self.attribute.alias or self.attribute.name
+        """What the caller writes."""
+        return self.attribute.metadata.get(ALIAS) or self.attribute.alias or self.attribute.name
 
     @property
-    def by_keyword(self) -> bool:
-        """Whether the alias can stand in a signature."""
-        return self.alias.isidentifier() and not keyword.iskeyword(self.alias) and not self.alias.startswith("_")
+    def in_signature(self) -> bool:
+        """Whether it can be written as a parameter; others are taken out of the extras."""
+        usable = self.alias.isidentifier() and not keyword.iskeyword(self.alias) and not self.alias.startswith("_")
+        return self.attribute.init and usable
+
+    @property
+    def factory(self) -> Any:
+        """The factory for the default if it wants the event itself, else None."""
+        default: Any = self.attribute.default
+        return default if isinstance(default, attrs.Factory) and default.takes_self else None  # type: ignore[arg-type] - a class at run time
 
 
-def check_argument(check: Check, value: Any, name: str, faults: list[Fault] | None) -> tuple[Any, list[Fault] | None]:
-    """Return the checked value and the faults so far; called for values that are not of the plain type."""
+def write_init(cls: type, arguments: list[Argument], mode: Mode) -> Init:
+    """Return the constructor of *cls* for values of one mode."""
+    writer = _Writer(cls, arguments, mode)
+    source = writer.write()
+    filename = f"<bubus constructor {next(_serial)} of {cls.__module__}.{cls.__qualname__}>"
+    exec(compile(source, filename, "exec"), writer.names)  # noqa: S102 - written here, from names of fields
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    weakref.finalize(cls, linecache.cache.pop, filename, None)
+    init: Init = writer.names["__init__"]
+    init.__qualname__ = f"{cls.__qualname__}.__init__"
+    init.__module__ = cls.__module__
+    init.__event_written__ = True  # type: ignore[attr-defined] - tells it from constructors that users write
+    return init
+
+
+# -- what the constructors call ----------------------------------------------------------------------------------------
+
+
+def check_argument(check: Check, value: Any, name: str, faults: Faults) -> tuple[Any, Faults]:
+    """Return the checked value and all faults so far."""
     if value is MISSING:
         return value, [*(faults or ()), fault("missing", MISSING).under(name)]
     try:
         return check(value), faults
     except Invalid as invalid:
         return value, [*(faults or ()), *(one.under(name) for one in invalid.faults)]
+    except RecursionError:
+        return value, [*(faults or ()), fault("recursion_loop", value).under(name)]
 
 
-def check_extras(cls: type, extras: dict[str, Any], faults: list[Fault] | None) -> list[Fault] | None:
-    """Drop what is no part of an event from *extras*; return the faults so far and those of forbidden names."""
-    policy = cls.model_config.get("extra", "allow")  # type: ignore[attr-defined]
-    for name in [name for name in extras if name in RUN_TIME_NAMES]:
+def check_extras(cls: Any, extras: dict[str, Any], faults: Faults) -> Faults:
+    """Take what is no part of an event out of *extras*; return all faults so far."""
+    for name in RUN_TIME_NAMES.intersection(extras):
         del extras[name]
+    policy = cls.model_config.get("extra", "allow")
     if policy == "ignore":
         extras.clear()
-    found = [
-        fault("extra_forbidden", extras[name]).under(name) for name in extras if policy == "forbid" or _hides(cls, name)
-    ]
-    return [*(faults or ()), *found] or None
+    refused = [name for name in extras if policy == "forbid" or _is_no_extra(cls, name)]
+    return [*(faults or ()), *(fault("extra_forbidden", extras[name]).under(name) for name in refused)] or None
 
 
-def _hides(cls: type, name: str) -> bool:
-    """Tell whether an extra of this *name* would be lost on the wire or hide an attribute of the class."""
+def _is_no_extra(cls: type, name: str) -> bool:
+    """Tell whether an extra of this name would not be written, or would hide an attribute of the class."""
     return name.startswith("_") or hasattr(cls, name)
 
 
-def refuse_arguments(cls: type, faults: list[Fault], given: dict[str, Any]) -> Exception:
-    """Return the error for a refused call."""
+def refuse_arguments(cls: type, mode: Mode, faults: list[Fault], given: dict[str, Any]) -> Exception:
+    """Return the error that lists *faults*; to a missing argument belong all that were given."""
     arguments = {name: value for name, value in given.items() if value is not MISSING}
-    return refuse(cls.__name__, [attrs.evolve(one, input=arguments) if one.input is MISSING else one for one in faults])
+    complete = [attrs.evolve(one, input=arguments) if one.input is MISSING else one for one in faults]
+    return refuse(cls.__name__, in_json_words(complete) if mode.json else complete)
+
+
+def redirect(event: Any, mode: Mode, given: dict[str, Any], extras: dict[str, Any]) -> None:
+    """Run the constructor of the event's own class, which has a written ``__init__`` that called that of a base."""
+    arguments = {name: value for name, value in given.items() if value is not MISSING}
+    type(event).__event_blueprint__.init(mode)(event, **arguments, **extras)
+
+
+def converting(argument: Argument) -> Callable[[Any, Any], Any]:
+    """Return a check of event and value that runs the field's converter first."""
+    attribute, check = argument.attribute, argument.check
+    converter: Any = attribute.converter
+    takes_self = getattr(converter, "takes_self", False) is True
+    takes_field = getattr(converter, "takes_field", False) is True
+    function = converter.converter if isinstance(converter, attrs.Converter) else converter
+
+    def convert(event: Any, value: Any) -> Any:
+        more = [event] * takes_self + [attribute] * takes_field
+        return check(call_user(function, value, value, *more))
+
+    return convert
+
+
+def run_validators(event: Any, attributes: list[attrs.Attribute[Any]], cls: type, mode: Mode) -> None:
+    """Run the attrs validators of a new event."""
+    if attrs.validators.get_disabled():
+        return
+    faults: Faults = None
+    for attribute in attributes:
+        value = getattr(event, attribute.name)
+        _, faults = check_argument(_validating(event, attribute), value, attribute.alias or attribute.name, faults)
+    if faults is not None:
+        raise refuse_arguments(cls, mode, faults, {})
+
+
+def _validating(event: Any, attribute: attrs.Attribute[Any]) -> Check:
+    validator: Any = attribute.validator
+    return lambda value: call_user(validator, value, event, attribute, value)
+
+
+# -- the writer --------------------------------------------------------------------------------------------------------
 
 
 class _Writer:
-    """Collects the lines of one constructor and the objects they use."""
+    """Collects the lines of one constructor, and the objects that its names stand for."""
 
-    def __init__(self, cls: type, arguments: list[Argument], mode: Mode) -> None:
+    def __init__(self, cls: Any, arguments: list[Argument], mode: Mode) -> None:
         self.cls = cls
         self.arguments = arguments
-        self.mode = mode
         self.lines: list[str] = []
-        self.globals: dict[str, Any] = {
-            "_m": MISSING,
-            "_cls": cls,
+        self.names: dict[str, Any] = {
+            "_missing": MISSING,
+            "_class": cls,
+            "_mode": mode,
             "_check": check_argument,
-            "_extras": check_extras,
+            "_check_extras": check_extras,
             "_refuse": refuse_arguments,
-            "_user": call_user,
+            "_redirect": redirect,
+            "_validate": run_validators,
         }
 
-    def add(self, indent: int, line: str) -> None:
+    def write(self) -> str:
+        """Return the source."""
+        self._begin()
+        for index, argument in enumerate(self.arguments):
+            self._take(argument)
+            self._check(index, argument, self._default(index, argument))
+        self._refuse()
+        self._assign()
+        self._end()
+        return "\n".join([*self.lines, ""])
+
+    def _add(self, indent: int, line: str) -> None:
         self.lines.append("    " * indent + line)
 
-    def use(self, prefix: str, index: int, value: object) -> str:
-        name = f"_{prefix}{index}"
-        self.globals[name] = value
+    def _name(self, kind: str, index: int | str, value: object) -> str:
+        name = f"_{kind}_{index}"
+        self.names[name] = value
         return name
 
-    def write(self) -> str:
-        self._signature()
-        self._redirect()
-        self.add(1, "_faults = None")
-        for index, argument in enumerate(self.arguments):
-            self._check(index, argument)
-        self._finish_checks()
-        self._assign()
-        self._hooks()
-        return "\n".join(self.lines) + "\n"
+    def _given(self, *, payload: bool) -> str:
+        """Write a dict of the arguments."""
+        chosen = [one for one in self.arguments if one.in_signature]
+        if payload:
+            return "".join(f"{one.alias!r}: {one.name}, " for one in chosen if not one.name.startswith("event_"))
+        return "".join(f"{one.alias!r}: {one.alias}, " for one in chosen)
 
-    def _taken(self) -> list[Argument]:
-        return [argument for argument in self.arguments if argument.attribute.init]
+    def _begin(self) -> None:
+        parameters = "".join(f"{one.alias}=_missing, " for one in self.arguments if one.in_signature)
+        self._add(0, f"def __init__(self, /, *, {parameters}**_extras):")
+        self._add(1, "if type(self) is not _class:")
+        self._add(2, f"return _redirect(self, _mode, {{{self._given(payload=False)}}}, _extras)")
+        self._add(1, "_faults = None")
 
-    def _signature(self) -> None:
-        names = [f"{argument.alias}=_m" for argument in self._taken() if argument.by_keyword]
-        self.add(0, f"def __init__(self, /, *, {', '.join(names)}, **_extra):")
-
-    def _redirect(self) -> None:
-        given = ", ".join(f"{a.alias!r}: {a.alias}" for a in self._taken() if a.by_keyword)
-        redirect = self.use("redirect", 0, lambda self, given, extra: _redirect(self, self_mode, given, extra))
-        self_mode = self.mode
-        self.add(1, "if type(self) is not _cls:")
-        self.add(2, f"return {redirect}(self, {{{given}}}, _extra)")
-
-    def _check(self, index: int, argument: Argument) -> None:
-        name = argument.name
-        if argument.attribute.init:
-            if not argument.by_keyword:
-                self.add(1, f"{name} = _extra.pop({argument.alias!r}, _m)")
-            elif argument.alias != name:
-                self.add(1, f"{name} = {argument.alias}")
-        else:
-            self.add(1, f"{name} = _m")
-        branch = self._default(index, argument)
-        self._check_value(index, argument, branch)
+    def _take(self, argument: Argument) -> None:
+        if not argument.attribute.init:
+            self._add(1, f"{argument.name} = _missing")
+        elif not argument.in_signature:
+            self._add(1, f"{argument.name} = _extras.pop({argument.alias!r}, _missing)")
+        elif argument.alias != argument.name:
+            self._add(1, f"{argument.name} = {argument.alias}")
 
     def _default(self, index: int, argument: Argument) -> str:
-        """Write the default; return the keyword that begins the next branch."""
+        """Write the default; return how the next branch begins."""
         default: Any = argument.attribute.default
         if default is attrs.NOTHING:
             return "if"
-        self.add(1, f"if {argument.name} is _m:")
-        if isinstance(default, attrs.Factory):
-            if default.takes_self:
-                self.add(2, "pass")
-            else:
-                self.add(2, f"{argument.name} = {self.use('f', index, default.factory)}()")
+        self._add(1, f"if {argument.name} is _missing:")
+        if argument.factory is not None:
+            self._add(2, "pass")
+        elif isinstance(default, attrs.Factory):  # type: ignore[arg-type] - a class at run time
+            self._add(2, f"{argument.name} = {self._name('factory', index, default.factory)}()")
         else:
-            self.add(2, f"{argument.name} = {self.use('d', index, default)}")
+            self._add(2, f"{argument.name} = {self._name('default', index, default)}")
         return "if" if argument.attribute.converter else "elif"
 
-    def _check_value(self, index: int, argument: Argument, branch: str) -> None:
-        name = argument.name
-        test = "True" if argument.attribute.converter else self._needs_check(index, argument)
-        if test is None:
-            return
-        check = self.use("c", index, argument.validator.check)
-        if converter := argument.attribute.converter:
-            check = self._converting(index, argument, converter)
-        self.add(1, f"{branch} {test}:" if branch == "if" else f"elif {test}:")
-        self.add(2, f"{name}, _faults = _check({check}, {name}, {argument.alias!r}, _faults)")
+    def _check(self, index: int, argument: Argument, branch: str) -> None:
+        condition, check = self._condition(index, argument), self._name("check", index, argument.check)
+        if argument.attribute.converter is not None:
+            condition = f"{argument.name} is not _missing" if argument.factory is not None else "True"
+            check = f"lambda value: {self._name('convert', index, converting(argument))}(self, value)"
+        if condition is not None:
+            self._add(1, f"{branch} {condition}:")
+            self._add(2, f"{argument.name}, _faults = _check({check}, {argument.name}, {argument.alias!r}, _faults)")
 
-    def _needs_check(self, index: int, argument: Argument) -> str | None:
-        name, exact = argument.name, argument.validator.exact
+    def _condition(self, index: int, argument: Argument) -> str | None:
+        """Return the expression that is true for values to be checked."""
+        name, exact = argument.name, argument.exact
         if exact is None:
-            return f"{name} is _m" if argument.attribute.default is attrs.NOTHING else None
-        types = sorted(exact, key=lambda kind: kind is not type(None))
-        tests = ["True"] if not types else []
-        for position, kind in enumerate(types):
-            is_none = kind is type(None)
-            tests.append(
-                f"{name} is not None" if is_none else f"type({name}) is not {self.use(f't{index}_', position, kind)}"
-            )
-        return " and ".join(tests)
+            return f"{name} is _missing" if argument.attribute.default is attrs.NOTHING else None
+        tests = [f"{name} is not None"] if type(None) in exact else []
+        kinds = sorted(exact - {type(None)}, key=lambda kind: kind.__qualname__)
+        if len(kinds) == 1:
+            tests.append(f"type({name}) is not {self._name('type', index, kinds[0])}")
+        elif kinds:
+            tests.append(f"type({name}) not in {self._name('types', index, frozenset(kinds))}")
+        return " and ".join(tests) or "True"
 
-    def _converting(self, index: int, argument: Argument, converter: Any) -> str:
-        attribute = argument.attribute
-        check = argument.validator.check
-        if isinstance(converter, attrs.Converter):
-
-            def convert(self: Any, value: Any) -> Any:
-                extra = [self] * converter.takes_self + [attribute] * converter.takes_field
-                return check(call_user(converter.converter, value, value, *extra))
-        else:
-
-            def convert(self: Any, value: Any) -> Any:
-                return check(call_user(converter, value, value))
-
-        bound = self.use("k", index, convert)
-        return f"lambda value: {bound}(self, value)"
-
-    def _finish_checks(self) -> None:
-        given = "".join(f"{a.alias!r}: {a.name}, " for a in self._taken() if not a.name.startswith("event_"))
-        self.add(1, "if _extra:")
-        self.add(2, "_faults = _extras(_cls, _extra, _faults)")
-        self.add(1, "if _faults is not None:")
-        self.add(2, f"raise _refuse(_cls, _faults, {{{given}**_extra}})")
+    def _refuse(self) -> None:
+        self._add(1, "if _extras:")
+        self._add(2, "_faults = _check_extras(_class, _extras, _faults)")
+        self._add(1, "if _faults is not None:")
+        self._add(2, f"raise _refuse(_class, _mode, _faults, {{{self._given(payload=True)}**_extras}})")
 
     def _assign(self) -> None:
-        target = "self.{0} = {0}"
-        if self.cls.__setattr__ is not object.__setattr__:
-            self.add(1, "_dict = self.__dict__")
-            target = "_dict['{0}'] = {0}"
+        line = "self.{0} = {0}"
+        if self.cls.__setattr__ is not object.__setattr__:  # such as the one of attrs that runs validators
+            self._add(1, "_fields = self.__dict__")
+            line = "_fields['{0}'] = {0}"
+        if hasattr(self.cls, "__attrs_pre_init__"):
+            self._add(1, "self.__attrs_pre_init__()")
         for index, argument in enumerate(self.arguments):
-            default: Any = argument.attribute.default
-            if isinstance(default, attrs.Factory) and default.takes_self:
-                self.add(1, f"if {argument.name} is _m:")
-                self.add(2, f"{argument.name} = {self.use('f', index, default.factory)}(self)")
-            self.add(1, target.format(argument.name))
-        self.add(1, "if _extra:")
-        self.add(2, "self.__dict__.update(_extra)")
+            if argument.factory is not None:
+                self._add(1, f"if {argument.name} is _missing:")
+                self._add(2, f"{argument.name} = {self._name('factory', index, argument.factory.factory)}(self)")
+            self._add(1, line.format(argument.name))
+        self._add(1, "if _extras:")
+        self._add(2, "self.__dict__.update(_extras)")
 
-    def _hooks(self) -> None:
-        checked = [a for a in self.arguments if a.attribute.validator is not None]
-        for index, argument in enumerate(checked):
-            validator = self.use("v", index, argument.attribute.validator)
-            attribute = self.use("a", index, argument.attribute)
-            self.add(
-                1,
-                f"_, _faults = _check(lambda value: _user({validator}, value, self, {attribute}, value), self.{argument.name}, {argument.alias!r}, _faults)",
-            )
-        if checked:
-            self.add(1, "if _faults is not None:")
-            self.add(2, "raise _refuse(_cls, _faults, {})")
+    def _end(self) -> None:
+        validated = [one.attribute for one in self.arguments if one.attribute.validator is not None]
+        if validated:
+            self._add(1, f"_validate(self, {self._name('validated', 'fields', validated)}, _class, _mode)")
         if hasattr(self.cls, "__attrs_post_init__"):
-            self.add(1, "self.__attrs_post_init__()")
-
-
-def _redirect(self: Any, mode: Mode, given: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Run the constructor of the event's own class: its ``__init__`` called this one of a base."""
-    arguments = {name: value for name, value in given.items() if value is not MISSING}
-    type(self).__event_init__(mode)(self, **arguments, **extra)
-
-
-def write_init(cls: type, arguments: list[Argument], mode: Mode = LAX) -> Init:
-    """Return the constructor of *cls* for values of this *mode*."""
-    writer = _Writer(cls, arguments, mode)
-    source = writer.write()
-    filename = f"<bubus constructor {next(_serial)} of {cls.__module__}.{cls.__qualname__}>"
-    exec(compile(source, filename, "exec"), writer.globals)  # noqa: S102 - written above, of names the class declares
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    weakref.finalize(cls, linecache.cache.pop, filename, None)
-    init: Init = writer.globals["__init__"]
-    init.__qualname__ = f"{cls.__qualname__}.__init__"
-    init.__module__ = cls.__module__
-    return init
+            self._add(1, "self.__attrs_post_init__()")

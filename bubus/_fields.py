@@ -1,24 +1,38 @@
-"""What a class body declares: names, annotations and defaults of the fields, read once per class."""
+"""What a class body declares: the names, annotations and defaults of fields, as they are written."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
+import keyword
 import sys
 import types
 import typing
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, overload
 
 import attrs
-import typing_extensions
-from typing_extensions import Format
+import typing_extensions as te
+
+from bubus._generics import is_class, is_class_variable
+from bubus._types import MISSING
+from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bubus._types import T
 
-NO_DEFAULT: Final[Any] = attrs.NOTHING
+FieldSource: TypeAlias = Any
+"""What `attrs.field` returns: an object private to attrs, made into an `attrs.Attribute` by it."""
+
+ALIAS: Final = "bubus.alias"
+"""Key in a field's metadata: the alias as it was given, which attrs may not be able to use."""
+
+RESERVED_PREFIXES: Final = ("event_", "model_")
+_NOT_FIELDS: Final = frozenset({"model_config", "event_result_type"})
 _OPTIMIZED: Final = 0x1  # inspect.CO_OPTIMIZED: set for functions, not for class bodies and modules
+_UNDECLARED: Final = (object, Generic, Protocol)
+_SOURCE_TYPE: Final = type(attrs.field())
 
 
 @overload
@@ -30,7 +44,7 @@ def Field(*, default_factory: Callable[[], T], alias: str | None = ..., repr: bo
 @overload
 def Field(*, alias: str | None = ..., repr: bool = ...) -> Any: ...
 def Field(  # noqa: N802 - pydantic's name
-    default: Any = NO_DEFAULT,
+    default: Any = attrs.NOTHING,
     *,
     default_factory: Callable[[], Any] | None = None,
     alias: str | None = None,
@@ -45,8 +59,11 @@ def Field(  # noqa: N802 - pydantic's name
         alias: Name of the constructor's argument.
         repr: Show the field in the event's repr.
     """
+    if default_factory is not None:
+        default = attrs.Factory(default_factory)
+    usable = alias if alias and alias.isidentifier() and not keyword.iskeyword(alias) else None
     return attrs.field(
-        default=NO_DEFAULT if default is ... else default, factory=default_factory, alias=alias, repr=repr
+        default=attrs.NOTHING if default is ... else default, alias=usable, repr=repr, metadata={ALIAS: alias}
     )
 
 
@@ -66,18 +83,18 @@ class Scope:
         Raises:
             NameError: If a name does not exist (yet).
         """
-        if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        if is_class(annotation) or annotation is None:
             return annotation
         holder = type("holder", (), {"__annotations__": {"it": annotation}})
         module = sys.modules.get(self.module)
-        hints = typing_extensions.get_type_hints(holder, vars(module) if module else {}, self._locals(), True)
-        return hints["it"]
+        names: dict[str, Any] = dict(vars(module)) if module else {}
+        return te.get_type_hints(holder, names, self._locals(), include_extras=True)["it"]
 
     def _locals(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        found = dict(self.own)
         for names in reversed(list(_local_names(self.frame))):
             found.update(names)
-        return {**self.own, **found}
+        return found
 
 
 def _local_names(frame: types.FrameType | None) -> Iterator[Mapping[str, Any]]:
@@ -89,43 +106,88 @@ def _local_names(frame: types.FrameType | None) -> Iterator[Mapping[str, Any]]:
         frame = frame.f_back
 
 
-def annotations_of(cls: type) -> dict[str, Any]:
-    """Return the annotations in the body of *cls*, unevaluated where they are strings."""
-    return dict(typing_extensions.get_annotations(cls, format=Format.FORWARDREF))
+@attrs.frozen(slots=True, eq=False)
+class Declaration:
+    """One field as a class body declares it."""
+
+    name: str
+    annotation: Any
+    """Unevaluated where it is a string; MISSING if only the default of an inherited field is replaced."""
+
+    source: FieldSource
 
 
-def is_class_variable(annotation: Any) -> bool:
-    """Tell whether *annotation* is a ClassVar, evaluated or not."""
-    if isinstance(annotation, typing.ForwardRef):
-        annotation = annotation.__forward_arg__
-    if isinstance(annotation, str):
-        return annotation.removeprefix("typing.").removeprefix("t.").startswith("ClassVar")
-    return annotation is ClassVar or typing.get_origin(annotation) is ClassVar
+def declarations(cls: type, namespace: Mapping[str, Any], inherited: frozenset[str]) -> dict[str, Declaration]:
+    """
+    Return the fields that the body of *cls* declares, and those of its plain mixins.
+
+    Raises:
+        DefinitionError: If a name is reserved, private, or no field is meant.
+    """
+    found = {one.name: one for base in reversed(cls.__mro__[1:]) for one in _mixed_in(base, inherited)}
+    annotations = te.get_annotations(cls, format=te.Format.FORWARDREF)
+    for name, annotation in annotations.items():
+        if _is_field(name, annotation, namespace):
+            _refuse_name(cls, name, inherited)
+            found[name] = Declaration(name, annotation, source_of(namespace.get(name, MISSING)))
+    for name, value in namespace.items():
+        if name not in annotations and _replaces_default(cls, name, value, inherited):
+            found[name] = Declaration(name, MISSING, source_of(value))
+    return found
 
 
-def substitute(annotation: Any, mapping: Mapping[Any, Any]) -> Any:
-    """Return *annotation* with type variables replaced as *mapping* says."""
-    if isinstance(annotation, TypeVar):
-        return mapping.get(annotation, annotation)
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation
-    parameters: tuple[Any, ...] = getattr(annotation, "__parameters__", ())
-    if not any(parameter in mapping for parameter in parameters):
-        return annotation
-    return annotation[tuple(mapping.get(parameter, parameter) for parameter in parameters)]
+def _is_field(name: str, annotation: Any, namespace: Mapping[str, Any]) -> bool:
+    if name.startswith("_") or name in _NOT_FIELDS:
+        return False
+    return not is_class_variable(annotation, has_default=name in namespace)
 
 
-def declare(default: Any) -> Any:
+def _refuse_name(cls: type, name: str, inherited: frozenset[str]) -> None:
+    if name.startswith(RESERVED_PREFIXES) and name not in inherited:
+        raise DefinitionError(
+            f"{cls.__qualname__}.{name}: names that begin with event_ or model_ are kept for bubus; rename the field"
+        )
+
+
+def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[str]) -> bool:
+    if name in inherited:
+        if hasattr(type(value), "__get__"):
+            raise DefinitionError(f"{cls.__qualname__}.{name} would hide a field of that name; rename it")
+        return True
+    if isinstance(value, _SOURCE_TYPE):
+        raise DefinitionError(f"{cls.__qualname__}.{name} has no annotation; write `{name}: <type> = …`")
+    return False
+
+
+def _mixed_in(base: Any, inherited: frozenset[str]) -> Iterable[Declaration]:
+    """Yield the fields of a base that is neither an event nor an attrs class: attrs would not see them."""
+    if base in _UNDECLARED or attrs.has(base) or getattr(base, "_is_protocol", False) or "__event_blueprint__" in base.__dict__:
+        return
+    for name, annotation in te.get_annotations(base, format=te.Format.FORWARDREF).items():
+        if name not in inherited and _is_field(name, annotation, base.__dict__):
+            yield Declaration(name, annotation, source_of(_mixed_in_default(base, name)))
+
+
+def _mixed_in_default(base: Any, name: str) -> Any:
+    if not dataclasses.is_dataclass(base):
+        return base.__dict__.get(name, MISSING)
+    field = next((field for field in dataclasses.fields(base) if field.name == name), None)
+    if field is None:
+        return MISSING
+    if field.default_factory is not dataclasses.MISSING:
+        return attrs.field(factory=field.default_factory)
+    return MISSING if field.default is dataclasses.MISSING else field.default
+
+
+def source_of(default: Any) -> FieldSource:
     """Return the attrs field for what stands behind the ``=`` in a class body."""
-    if type(default).__name__ == "_CountingAttr" and type(default).__module__.startswith("attr"):
+    if isinstance(default, _SOURCE_TYPE):
         return default
-    return attrs.field(default=own_copy(default))
+    return attrs.field() if default is MISSING else attrs.field(default=default)
 
 
 def own_copy(default: Any) -> Any:
     """Return *default* itself if it cannot change, else a factory that makes a copy per instance."""
-    if default in ([], {}, set()) and type(default) in (list, dict, set):
+    if type(default) in (list, dict, set) and not default:
         return attrs.Factory(type(default))
-    if type(default).__hash__ is None:
-        return attrs.Factory(lambda: copy.deepcopy(default))
-    return default
+    return default if type(default).__hash__ else attrs.Factory(lambda: copy.deepcopy(default))

@@ -1,27 +1,29 @@
-"""EventModel: the fields, validation and construction of events; the run-time half is `bubus._event`."""
+"""EventModel: the fields of events, their validation and construction; what becomes of them is in `bubus._event`."""
 
 from __future__ import annotations
 
 import sys
-import types
-import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal
 
 import attrs
-from typing_extensions import Self, TypedDict, dataclass_transform
+from typing_extensions import TypedDict, dataclass_transform
 
 from bubus import _framework as framework
-from bubus._compile import compile_type
-from bubus._mode import LAX, Mode
-from bubus._construct import Argument, Init, write_init
-from bubus._faults import fault, refuse
-from bubus._fields import Field, Scope, annotations_of, declare, is_class_variable, own_copy, substitute
+from bubus._define import Blueprint, define
+from bubus._faults import Fault, Invalid, fail
+from bubus._fields import Field
+from bubus._generics import is_concrete, name_of
 from bubus._ids import new_id
+from bubus._mode import LAX, Mode
 from bubus._registry import candidates as candidates, register, registered as registered
+from bubus._tree import escape
 from bubus._types import Check
-from bubus.errors import DefinitionError
+from bubus.errors import DefinitionError, ValidationError
+
+_STATE: Final = "_event_state"
+_REPR_LIMIT: Final = 60  # characters per value
 
 
 class ConfigDict(TypedDict, total=False):
@@ -33,138 +35,57 @@ class ConfigDict(TypedDict, total=False):
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, attrs.field))
 class EventMeta(type):
-    """Makes every subclass of `EventModel` an attrs class with a constructor of its own, without a decorator."""
+    """Makes every subclass of `EventModel` an attrs class with a constructor of its own; no decorator is needed."""
 
     def __new__(
-        mcs,
-        name: str,
-        bases: tuple[type, ...],
-        namespace: dict[str, Any],
-        *,
-        version: str | None = None,
-        **options: Any,
+        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, version: str | None = None, **options: Any
     ) -> EventMeta:
         cls = super().__new__(mcs, name, bases, namespace, **options)
-        _define(cls, namespace, version, sys._getframe(1))
+        cls.model_config = _merged_config(cls, namespace)
+        define(cls, namespace, version, sys._getframe(1))  # noqa: SLF001 - the frame with the names around the class
         return cls
 
     def __init__(
-        cls,
-        name: str,
-        bases: tuple[type, ...],
-        namespace: dict[str, Any],
-        *,
-        version: str | None = None,
-        **options: Any,
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, version: str | None = None, **options: Any
     ) -> None:
         super().__init__(name, bases, namespace, **options)
 
 
-def _define(cls: Any, namespace: dict[str, Any], version: str | None, frame: types.FrameType) -> None:
-    scope = Scope(cls.__module__, {cls.__name__: cls}, frame)
-    for p in namespace.get("__type_params__", ()):
-        scope.own[p.__name__] = p
-    cls.__event_scope__ = scope
-    cls.__event_inits__ = {}
-    own: dict[str, Any] = {}
-    raw: dict[str, Any] = {}
-    anns = annotations_of(cls)
-    known = {a.name for base in cls.__mro__[1:] for a in getattr(base, "__attrs_attrs__", ())}
-    for n, ann in anns.items():
-        if n.startswith("_") or is_class_variable(ann) or n in ("model_config", "event_result_type"):
-            continue
-        if n.startswith(framework.RESERVED_PREFIXES) and n not in framework.CHECKS:
+def _merged_config(cls: Any, namespace: Mapping[str, Any]) -> ConfigDict:
+    own: Mapping[str, Any] = namespace.get("model_config", {})
+    for key, value in own.items():
+        if key != "extra" or value not in ("allow", "ignore", "forbid"):
             raise DefinitionError(
-                f"{cls.__qualname__}.{n}: names that start with event_ or model_ are reserved; rename the field"
+                f"{cls.__qualname__}.model_config: {key}={value!r} is not supported; "
+                'there is extra="allow", "ignore" or "forbid"'
             )
-        raw[n] = ann
-        own[n] = declare(namespace[n]) if n in namespace else attrs.field()
-        if n in namespace:
-            delattr(cls, n)
-    for n in known:
-        if n in namespace and n not in anns:
-            own[n] = declare(namespace[n])
-            delattr(cls, n)
-    typs = {n: scope.resolve(a) for n, a in raw.items()}
-    if own.get("event_type") is not None and "event_type" not in typs or "event_type" in own:
-        default = own["event_type"]._default
-        name = default if isinstance(default, str) else cls.__name__
-    else:
-        name = getattr(cls, "__event_own_type__", None) or cls.__name__
-    cls.__event_type__ = name
-    cls.__event_origin__ = cls
-    _result_type(cls, namespace)
-    schema = framework.schema_of(cls, version)
-
-    def transform(_: type, attributes: list[Any]) -> list[Any]:
-        out = []
-        for a in attributes:
-            if a.name in typs:
-                a = a.evolve(type=typs[a.name])
-            if a.name == "event_type":
-                a = a.evolve(default=name)
-            if a.name == "event_schema" and "event_schema" not in own:
-                a = a.evolve(default=schema)
-            out.append(a)
-        order = {n: i for i, n in enumerate([*framework.CHECKS, *dict.fromkeys(a.name for a in out)])}
-        return sorted(out, key=lambda a: list(framework.CHECKS).index(a.name) if a.name in framework.CHECKS else 100)
-
-    attrs.define(
-        cls,
-        these=own,
-        slots=False,
-        kw_only=True,
-        init=False,
-        eq=False,
-        order=False,
-        repr=False,
-        field_transformer=transform,
-    )
-    init = cls.__event_init__(LAX)
-    if "__init__" not in namespace:
-        cls.__init__ = init
-
-
-def _result_type(cls: Any, namespace: dict[str, Any]) -> None:
-    annotation: Any = getattr(cls, "event_result_type", Any)
-    if namespace.get("__event_root__"):
-        cls.__event_parameter__ = cls.__parameters__[0]
-    for base in namespace.get("__orig_bases__", ()):
-        origin = typing.get_origin(base)
-        if isinstance(origin, EventMeta):
-            inherited = getattr(origin, "__event_parameter__", Any)
-            mapping = dict(zip(origin.__parameters__, typing.get_args(base), strict=False))
-            cls.__event_parameter__ = substitute(inherited, mapping)
-            annotation = cls.__event_parameter__
-    if isinstance(annotation, TypeVar):
-        annotation = Any
-    if "event_result_type" in namespace:
-        annotation = namespace["event_result_type"]
-    annotation = None if annotation is type(None) else annotation
-    cls.event_result_type = annotation
-    cls.__event_result__ = None
-    if annotation is not None and annotation is not Any:
-        check = compile_type(cls.__event_scope__.resolve(annotation), f"{cls.__name__} result")
-        cls.__event_result__ = check.validate
+    bases = [base.__dict__.get("model_config", {}) for base in reversed(cls.__mro__[1:])]
+    merged: dict[str, Any] = {}
+    for config in [*bases, own]:
+        merged.update(config)
+    return ConfigDict(**merged)  # pyright: ignore[reportReturnType]
 
 
 class EventModel(metaclass=EventMeta):
-    """Base of `BaseEvent`: what an event is before any bus has seen it."""
+    """Base of `BaseEvent`: an event before any bus has seen it."""
 
     model_config: ClassVar[ConfigDict] = {"extra": "allow"}
 
+    event_result_type: ClassVar[Any] = Any
+    """T of ``BaseEvent[T]``: what handlers return. None if nothing, Any if it was not said."""
+
+    __event_root__: ClassVar[bool] = False
     __event_type__: ClassVar[str]
     __event_origin__: ClassVar[type]
     __event_result__: ClassVar[Check | None]
-    __event_inits__: ClassVar[dict[Mode, Init]]
-    __event_scope__: ClassVar[Scope]
-    __event_root__: ClassVar[bool] = False
-    event_result_type: ClassVar[Any] = Any
+    __event_blueprint__: ClassVar[Blueprint]
+    __event_given__: ClassVar[Mapping[str, str]] = {}
+    __event_arguments__: ClassVar[tuple[Any, ...]] = ()
 
     _event_state: Any = None
 
-    event_type: str = attrs.field(default="EventModel")
-    event_schema: str = attrs.field(default="")
+    event_type: str = attrs.field(factory=str)
+    event_schema: str = attrs.field(factory=str)
     event_id: str = attrs.field(factory=new_id)
     event_parent_id: str | None = None
     event_path: list[str] = attrs.field(factory=list)
@@ -172,39 +93,115 @@ class EventModel(metaclass=EventMeta):
     event_created_at: datetime = attrs.field(factory=framework.utc_now)
 
     @classmethod
-    def __event_init__(cls, mode: Mode) -> Init:
-        found = cls.__event_inits__.get(mode)
-        if found is None:
-            arguments = [
-                Argument(a, compile_type(a.type, f"{cls.__qualname__}.{a.name}", mode)) for a in attrs.fields(cls)
-            ]
-            arguments = [
-                attrs.evolve(a, validator=attrs.evolve(a.validator, check=framework.CHECKS[a.name], exact=frozenset()))
-                if a.name in framework.CHECKS
-                else a
-                for a in arguments
-            ]
-            found = cls.__event_inits__[mode] = write_init(cls, arguments, mode)
-        return found
+    def __attrs_init_subclass__(cls) -> None:
+        if cls.__event_origin__ is cls:
+            register(cls.__event_type__, cls)
+
+    def __class_getitem__(cls, parameters: Any) -> Any:
+        """Return the class with its type variables filled in: a subclass that checks fields and results by them."""
+        generic: Callable[[Any], Any] = super().__class_getitem__  # type: ignore[misc] - of Generic, which comes later in the MRO
+        alias = generic(parameters)
+        return specialise(cls, alias) if is_concrete(alias) else alias
 
     @classmethod
-    def __attrs_init_subclass__(cls) -> None:
-        register(cls.__event_type__, cls)
+    def __event_from__(cls, value: object, mode: Mode) -> Any:
+        """
+        Return an event made from a dict.
+
+        Raises:
+            Invalid: If the dict does not fit.
+        """
+        if not isinstance(value, Mapping):
+            fail("model_type", value, class_name=cls.__name__)
+        try:
+            return build(cls, value, mode)
+        except ValidationError as error:
+            raise Invalid([Fault(one["type"], one["msg"], one["input"], one["loc"], one.get("ctx")) for one in error.errors()]) from None
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
+        if not isinstance(other, EventModel) or type(other).__event_origin__ is not type(self).__event_origin__:
             return NotImplemented
-        return _public(self) == _public(other)
+        return compared(self) == compared(other)
 
     def __hash__(self) -> int:
         return hash(self.event_id)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_event_state"}
+        return {name: value for name, value in self.__dict__.items() if name != _STATE}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cls = type(self)
+        return blank, (cls.__event_origin__, cls.__event_arguments__), self.__getstate__()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in _public(self).items() if not k.startswith('event_'))})"
+        hidden = {field.name for field in attrs.fields(type(self)) if not field.repr} | set(framework.CHECKS)
+        shown = [
+            f"{name}={escape(_Repr(value), _REPR_LIMIT)}" for name, value in public(self).items() if name not in hidden
+        ]
+        return f"{type(self).__name__}#{escape(self.event_id[-4:])}({', '.join(shown)})"
 
 
-def _public(event: Any) -> dict[str, Any]:
-    return {name: value for name, value in event.__dict__.items() if name[0] != "_"}
+class _Repr:
+    """Shows a value by its repr where its str is asked for."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __str__(self) -> str:
+        return repr(self.value)
+
+
+def specialise(origin: Any, alias: Any) -> Any:
+    """Return the subclass of *origin* in which the arguments of *alias* stand for its type variables."""
+    known: dict[Any, Any] = origin.__dict__.get("__event_specialised__") or {}
+    arguments = alias.__args__
+    try:
+        if arguments in known:
+            return known[arguments]
+    except TypeError:  # unhashable, as in Literal with a list: made anew each time
+        known = {}
+    namespace = {
+        "__module__": origin.__module__,
+        "__qualname__": f"{origin.__qualname__}[{', '.join(map(name_of, arguments))}]",
+        "__orig_bases__": (alias,),
+        "__event_origin__": origin.__event_origin__,
+        "__event_arguments__": arguments,
+        "__doc__": origin.__doc__,
+    }
+    cls = EventMeta(namespace["__qualname__"].rpartition(".")[2], (origin,), namespace)
+    origin.__event_specialised__ = {**known, arguments: cls}
+    return cls
+
+
+def blank(origin: Any, arguments: tuple[Any, ...]) -> Any:
+    """Return an event without fields, for `copy` and `pickle` to fill."""
+    cls = origin[arguments] if arguments else origin
+    return cls.__new__(cls)
+
+
+def build(cls: Any, values: Mapping[Any, Any], mode: Mode) -> Any:
+    """
+    Return an event of *cls* made from a dict in one mode.
+
+    Raises:
+        ValidationError: With every fault.
+    """
+    if mode == LAX:
+        return cls(**values)
+    event = cls.__new__(cls)
+    cls.__event_blueprint__.init(mode)(event, **values)
+    return event
+
+
+def public(event: EventModel) -> dict[str, Any]:
+    """Return the fields and extras of an event, by name."""
+    return {name: value for name, value in event.__dict__.items() if not name.startswith("_")}
+
+
+def compared(event: EventModel) -> dict[str, Any]:
+    """Return what counts when events are compared."""
+    values = public(event)
+    for field in attrs.fields(type(event)):
+        if not field.eq:
+            values.pop(field.name, None)
+    return values

@@ -1,0 +1,351 @@
+"""Turns a class statement into an event class: an attrs class with a constructor of its own and compiled checks."""
+
+from __future__ import annotations
+
+import typing
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import attrs
+import typing_extensions as te
+
+from bubus._compile import compile_type
+from bubus._construct import Argument, Init, write_init
+from bubus._faults import Invalid
+from bubus._fields import Declaration, Scope, declarations, own_copy
+from bubus._framework import CHECKS, WIRE_NAME, schema_of
+from bubus._generics import Bindings, bindings, substitute
+from bubus._mode import LAX, Mode
+from bubus._types import MISSING
+from bubus.errors import DefinitionError
+
+if TYPE_CHECKING:
+    import types
+
+    from bubus._types import Check
+
+_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
+_NAMES: Final = ("event_type", "event_schema")
+
+
+@attrs.define(slots=True, eq=False)
+class Blueprint:
+    """What an event class was made from, and what was compiled for it."""
+
+    cls: Any
+    scope: Scope
+    declared: dict[str, Declaration]
+    """Fields in its own body and in mixins that are no event classes."""
+
+    result: Any = MISSING
+    """What stands in its body as `event_result_type`."""
+
+    complete: bool = False
+    """Whether all names in its annotations were found."""
+
+    types: dict[str, Any] = attrs.Factory(dict[str, Any])
+    """Own and mixed-in annotations, evaluated."""
+
+    inits: dict[Mode, Init] = attrs.Factory(dict[Mode, Init])
+    """Constructors by mode, written when first needed."""
+
+    def init(self, mode: Mode) -> Init:
+        """
+        Return the constructor for values of one mode.
+
+        Raises:
+            DefinitionError: If a name in an annotation does not exist, or a type cannot be checked.
+        """
+        found = self.inits.get(mode)
+        if found is None:
+            finish(self)
+            found = self.inits[mode] = write_init(self.cls, _arguments(self, mode), mode)
+        return found
+
+
+_PENDING: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+"""Classes with names still to be found."""
+
+
+def define(cls: Any, namespace: Mapping[str, Any], version: str | None, frame: types.FrameType | None) -> None:
+    """
+    Make the new class *cls* an event class.
+
+    Raises:
+        DefinitionError: If it cannot be one.
+    """
+    _refuse_decorated(cls, namespace)
+    own = {parameter.__name__: parameter for parameter in namespace.get("__type_params__", ())}
+    scope = Scope(cls.__module__, {**own, cls.__name__: cls}, frame)
+    declared = declarations(cls, namespace, frozenset({*CHECKS, *(field.name for field in _inherited_fields(cls))}))
+    for name in declared.keys() & namespace.keys():
+        delattr(cls, name)
+    blueprint = Blueprint(cls, scope, declared, namespace.get("event_result_type", MISSING))
+    cls.__event_blueprint__ = blueprint
+    cls.__event_parameter__ = cls.__parameters__[0] if namespace.get("__event_root__") else MISSING
+    cls.__event_origin__ = namespace.get("__event_origin__", cls)
+    _make_attrs_class(cls, declared, version)
+    _complete_or_wait(blueprint)
+    _install_init(cls, namespace)
+
+
+def _refuse_decorated(cls: type, namespace: Mapping[str, Any]) -> None:
+    if "__attrs_attrs__" in namespace or "__dataclass_fields__" in namespace:
+        raise DefinitionError(f"{cls.__qualname__} is an attrs class already, as every event; remove the decorator")
+
+
+def _inherited_fields(cls: type) -> Iterable[attrs.Attribute[Any]]:
+    for base in reversed(cls.__mro__[1:]):
+        yield from base.__dict__.get("__attrs_attrs__", ())
+
+
+def _name(cls: Any, defaults: Mapping[str, Any], version: str | None) -> dict[str, str]:
+    """Return the default type name and schema: what the body says, else what a base's body said, else from the class."""
+    given = defaults.get("event_type", cls.__event_given__.get("event_type"))
+    name = cls.__event_origin__.__name__ if given is None else given
+    if not isinstance(name, str) or WIRE_NAME.fullmatch(name) is None:
+        raise DefinitionError(
+            f"{cls.__qualname__}: the event type {name!r} must be ASCII letters, digits, _ and dots, 128 at most; "
+            'name the class so, or give it one: `event_type: str = "…"`'
+        )
+    schema = defaults.get("event_schema", cls.__event_given__.get("event_schema"))
+    cls.__event_given__ = {**cls.__event_given__, **{name: defaults[name] for name in _NAMES if name in defaults}}
+    cls.__event_type__ = name
+    return {"event_type": name, "event_schema": schema or schema_of(cls.__event_origin__, version)}
+
+
+def _make_attrs_class(cls: Any, declared: Mapping[str, Declaration], version: str | None) -> None:
+    inherited = {field.name: field for field in _inherited_fields(cls)}
+    order = {name: index for index, name in enumerate(dict.fromkeys([*CHECKS, *inherited, *declared]))}
+
+    def transform(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+        defaults = {field.name: field.default for field in fields if field.name in declared and _has_plain_default(field)}
+        names = _name(cls, defaults, version)
+        return [settle(field, names) for field in sorted(fields, key=lambda field: order[field.name])]
+
+    def settle(field: attrs.Attribute[Any], names: Mapping[str, str]) -> attrs.Attribute[Any]:
+        kind = declared[field.name].annotation if field.name in declared else field.type
+        default = field.default
+        if default is attrs.NOTHING and field.name in CHECKS:
+            default = inherited[field.name].default
+        default = names.get(field.name, default)
+        return field.evolve(default=_settle_default(cls, field.name, default), type=None if kind is MISSING else kind)
+
+    sources = {name: declaration.source for name, declaration in declared.items()}
+    attrs.define(
+        cls,
+        these=sources,
+        slots=False,
+        kw_only=True,
+        init=False,
+        eq=False,
+        order=False,
+        repr=False,
+        field_transformer=transform,
+    )
+
+
+def _has_plain_default(field: attrs.Attribute[Any]) -> bool:
+    return field.default is not attrs.NOTHING and not isinstance(field.default, _FACTORY)
+
+
+def _settle_default(cls: type, name: str, default: Any) -> Any:
+    """Check a default of a framework field; make one that could change a factory of copies."""
+    if default is attrs.NOTHING or isinstance(default, _FACTORY):
+        return default
+    if name not in CHECKS:
+        return own_copy(default)
+    try:
+        return CHECKS[name](default)
+    except Invalid as invalid:
+        raise DefinitionError(f"{cls.__qualname__}.{name} = {default!r}: {invalid.faults[0].msg}") from None
+
+
+def _complete_or_wait(blueprint: Blueprint) -> None:
+    """Compile a new class now, or as soon as the names it needs exist; do so for those that waited for it."""
+    frame = blueprint.scope.frame
+    try:
+        complete(blueprint)
+    except NameError:
+        _wait_for_names(blueprint)
+    for cls in list(_PENDING):
+        _tell(cls.__event_blueprint__, blueprint.cls, frame)
+    if not blueprint.complete:
+        _PENDING.add(blueprint.cls)
+
+
+def _tell(waiting: Blueprint, cls: type, frame: types.FrameType | None) -> None:
+    """Let a waiting class know one that was just written beside it, whose name does not exist before it is done."""
+    if waiting.scope.frame is frame:
+        waiting.scope.own[cls.__name__] = cls
+    try:
+        complete(waiting)
+    except (NameError, DefinitionError):
+        return  # whoever uses that class is told
+
+
+def _wait_for_names(blueprint: Blueprint) -> None:
+    def check_result(value: Any) -> Any:
+        finish(blueprint)
+        check = blueprint.cls.__event_result__
+        return value if check is None else check(value)
+
+    blueprint.cls.__event_result__ = staticmethod(check_result)
+    blueprint.cls.event_result_type = MISSING
+
+
+def finish(blueprint: Blueprint) -> None:
+    """
+    Complete a class that is about to be used.
+
+    Raises:
+        DefinitionError: If a name in an annotation still does not exist, or a type cannot be checked.
+    """
+    try:
+        complete(blueprint)
+    except NameError as error:
+        raise DefinitionError(
+            f"{blueprint.cls.__qualname__}: {error} (it stands in an annotation); define it before the event is used, "
+            "and import it outside `if TYPE_CHECKING`"
+        ) from None
+
+
+def complete(blueprint: Blueprint) -> None:
+    """
+    Evaluate and compile all annotations of a class.
+
+    Raises:
+        NameError: If a name does not exist yet.
+        DefinitionError: If a type cannot be checked.
+    """
+    if blueprint.complete:
+        return
+    cls = blueprint.cls
+    for base in cls.__mro__[1:]:
+        if "__event_blueprint__" in base.__dict__:
+            complete(base.__event_blueprint__)
+    resolve = blueprint.scope.resolve
+    own = {name: resolve(one.annotation) for name, one in blueprint.declared.items() if one.annotation is not MISSING}
+    known = bindings(cls, _resolver)
+    _set_types(blueprint, own, known)
+    _set_result(blueprint, known)
+    blueprint.inits[LAX] = write_init(cls, _arguments(blueprint, LAX), LAX)
+    blueprint.scope.frame = None
+    blueprint.complete = True
+    _PENDING.discard(cls)
+
+
+def _resolver(cls: type, argument: Any) -> Any:
+    blueprint: Blueprint | None = cls.__dict__.get("__event_blueprint__")
+    return argument if blueprint is None or argument is None else blueprint.scope.resolve(argument)
+
+
+def _set_types(blueprint: Blueprint, own: Mapping[str, Any], known: Bindings) -> None:
+    """Give every attrs field its type: as the class that declares it says, with type variables filled in."""
+    cls = blueprint.cls
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[1:]):
+        for name, annotation in _types_of(base).items():
+            found[name] = substitute(annotation, known.get(base, {}))
+    found.update(own)
+    for attribute in attrs.fields(cls):
+        object.__setattr__(attribute, "type", found[attribute.name])  # as attrs.resolve_types does
+    blueprint.types = dict(own)
+    cls.__annotations__ = {**cls.__dict__.get("__annotations__", {}), **own}
+
+
+def _types_of(base: Any) -> Mapping[str, Any]:
+    blueprint: Blueprint | None = base.__dict__.get("__event_blueprint__")
+    if blueprint is not None:
+        return blueprint.types
+    own = base.__dict__.get("__attrs_attrs__", ())
+    if own:
+        attrs.resolve_types(base)
+    return {attribute.name: attribute.type for attribute in own if not attribute.inherited}
+
+
+def _set_result(blueprint: Blueprint, known: Bindings) -> None:
+    cls = blueprint.cls
+    annotation = _result_annotation(cls, known)
+    cls.event_result_type = annotation
+    if annotation is Any or annotation is None:
+        cls.__event_result__ = None
+    else:
+        cls.__event_result__ = compile_type(annotation, f"the result of {cls.__name__}").validate
+
+
+def _result_annotation(cls: Any, known: Bindings) -> Any:
+    """Return T of the event, from the nearest class that sets it; Any if none does."""
+    for base in cls.__mro__:
+        blueprint: Blueprint | None = base.__dict__.get("__event_blueprint__")
+        if blueprint is not None and blueprint.result is not MISSING:
+            return _result(blueprint.scope.resolve(blueprint.result))
+        parameter = base.__dict__.get("__event_parameter__", MISSING)
+        if parameter is not MISSING:
+            return _result(substitute(parameter, known.get(base, {})))
+    return Any
+
+
+def _result(annotation: Any) -> Any:
+    if isinstance(annotation, typing.TypeVar):
+        default = getattr(annotation, "__default__", Any)
+        annotation = Any if default is None or default is te.NoDefault else default
+    return None if annotation is type(None) else annotation
+
+
+def _arguments(blueprint: Blueprint, mode: Mode) -> list[Argument]:
+    return [_argument(blueprint, attribute, mode) for attribute in attrs.fields(blueprint.cls)]
+
+
+def _argument(blueprint: Blueprint, attribute: attrs.Attribute[Any], mode: Mode) -> Argument:
+    name = attribute.name
+    owner = f"{blueprint.cls.__qualname__}.{name}"
+    if name not in CHECKS:
+        validator = compile_type(attribute.type, owner, mode)
+        return Argument(attribute, validator.check, validator.exact)
+    check = CHECKS[name]
+    if _redeclared(blueprint.cls, name):
+        check = _both(check, compile_type(attribute.type, owner, mode).check)
+    return Argument(attribute, check, frozenset())
+
+
+def _redeclared(cls: Any, name: str) -> bool:
+    """Tell whether a subclass of the root gave a framework field an annotation of its own."""
+    return any(name in _types_of(base) for base in cls.__mro__ if "__event_blueprint__" in base.__dict__ and base.__mro__[1] is not object)
+
+
+def _both(first: Check, second: Check) -> Check:
+    return lambda value: second(first(value))
+
+
+def _install_init(cls: Any, namespace: Mapping[str, Any]) -> None:
+    """Give the class its constructor, unless it or a plain mixin has one of its own."""
+    if "__init__" in namespace or _inherits_own_init(cls):
+        return
+    blueprint: Blueprint = cls.__event_blueprint__
+    cls.__init__ = blueprint.inits.get(LAX) or _first_init(blueprint)
+
+
+def _inherits_own_init(cls: type) -> bool:
+    """Tell whether the nearest constructor above *cls* was written by a user; attrs' and dataclasses' do not count."""
+    for base in cls.__mro__[1:-1]:
+        init = base.__dict__.get("__init__")
+        made = attrs.has(base) or "__dataclass_fields__" in base.__dict__
+        if init is not None and ("__event_blueprint__" in base.__dict__ or not made):
+            return not hasattr(init, "__event_written__")
+    return False
+
+
+def _first_init(blueprint: Blueprint) -> Init:
+    """Return a constructor for a class that waits for names: it looks for them and makes way for the real one."""
+
+    def __init__(self: Any, /, **arguments: Any) -> None:  # noqa: N807 - it stands in for one
+        init = blueprint.init(LAX)
+        if blueprint.cls.__dict__.get("__init__") is first:
+            blueprint.cls.__init__ = init
+        init(self, **arguments)
+
+    first: Init = __init__
+    first.__event_written__ = True  # type: ignore[attr-defined]
+    return first
