@@ -106,7 +106,10 @@ class Gate:
             return release
         seconds = self.timeout or 0.0
         if not self.lax:
-            raise SemaphoreTimeout(self.name, self.limit, seconds)
+            raise SemaphoreTimeout(
+                f"all {self.limit} slots of the semaphore {self.name!r} stayed taken for {seconds:g} s; raise "
+                "semaphore_limit or semaphore_timeout, or use semaphore_timeout=None to wait for ever"
+            )
         _logger.warning(
             "no free slot of the semaphore %r (limit %d) within %g s; going on without, as semaphore_lax allows",
             self.name,

@@ -275,15 +275,20 @@ class _Call:
                 return await work
         except TimeoutError as error:
             if clock.expired():
-                raise AttemptTimeout(self.plan.name, seconds) from error
+                raise self._too_long(seconds) from error
             raise
 
     def _attempt_blocking(self) -> Any:
         start, seconds = _now(), self.plan.policy.timeout
         result = self.work()
         if seconds is not None and _now() - start > seconds:
-            raise AttemptTimeout(self.plan.name, seconds)
+            raise self._too_long(seconds)
         return result
+
+    def _too_long(self, seconds: float) -> AttemptTimeout:
+        return AttemptTimeout(
+            f"{self.plan.name} ran longer than timeout={seconds:g} s; raise it, or use None for no limit"
+        )
 
     def _failed(self, error: Exception) -> float | None:
         """Record a failed attempt; return the seconds until the next, None if it was the last."""
@@ -368,7 +373,7 @@ def _named(wrapper: Any, plan: _Plan) -> Any:
 def _brief(error: Exception) -> str:
     """Return class and message, harmless to a terminal and of bounded length."""
     try:
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
     except Exception as unprintable:  # noqa: BLE001 - its message must not take the place of the error
         text = f"{type(error).__name__}, whose message raised {type(unprintable).__name__}"
     text = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -51,16 +51,7 @@ class Limiter(Protocol):
 class _Waiter:
     limit: int
     wake: Callable[[], object]
-    admitted: bool = False
-
-    def admit(self) -> bool:
-        """Wake the waiter; return whether it is still there."""
-        try:
-            self.wake()
-        except RuntimeError:  # its event loop was closed
-            return False
-        self.admitted = True
-        return True
+    owns_slot: bool = False
 
 
 class Semaphore:
@@ -149,7 +140,8 @@ class Semaphore:
 
     def _leave(self, waiter: _Waiter) -> Release | None:
         with self._lock:
-            if waiter.admitted:
+            if waiter.owns_slot:
+                waiter.owns_slot = False
                 return self.release
             self._waiters.pop(waiter, None)
             self._admit()  # who comes next may have a higher limit
@@ -170,7 +162,16 @@ class Semaphore:
             if self.held >= waiter.limit:
                 return
             del self._waiters[waiter]
-            self.held += waiter.admit()
+            self._admit_one(waiter)
+
+    def _admit_one(self, waiter: _Waiter) -> None:
+        waiter.owns_slot = True
+        self.held += 1
+        try:
+            waiter.wake()
+        except RuntimeError:  # its event loop was closed: take the slot back, unless the waiter has passed it on
+            self.held -= waiter.owns_slot
+            waiter.owns_slot = False
 
 
 class MachineSemaphore:

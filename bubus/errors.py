@@ -225,23 +225,9 @@ class StuckLoopError(BubusError, RuntimeError):
 class AttemptTimeout(BubusError, TimeoutError):  # noqa: N818 - derives from TimeoutError
     """An attempt of a function under `retry` exceeded its `timeout`."""
 
-    def __init__(self, name: str, seconds: float) -> None:
-        self.name = name
-        self.seconds = seconds
-        super().__init__(f"{name} ran longer than timeout={seconds:g} s; raise `timeout`, or use None for no limit")
-
 
 class SemaphoreTimeout(BubusError, TimeoutError):  # noqa: N818 - derives from TimeoutError
     """A function under `retry` got no slot of its semaphore within `semaphore_timeout`."""
-
-    def __init__(self, name: str, limit: int, seconds: float) -> None:
-        self.name = name
-        self.limit = limit
-        self.seconds = seconds
-        super().__init__(
-            f"all {limit} slots of the semaphore {name!r} stayed taken for semaphore_timeout={seconds:g} s; raise "
-            "`semaphore_limit` or `semaphore_timeout`, or use semaphore_timeout=None to wait for ever"
-        )
 
 
 class SemaphoreDirError(BubusError, PermissionError):
