@@ -22,7 +22,7 @@ import msgspec
 import typing_extensions as te
 
 from bubus import _containers as containers, _records as records, _unions as unions
-from bubus._coerce import SCALARS, Scalar
+from bubus._coerce import SCALARS, WIRE_BYTES, Scalar
 from bubus._constraints import is_constraint, limited, limits_in
 from bubus._faults import Invalid, fail, refuse
 from bubus._fields import Scope
@@ -243,6 +243,8 @@ def _scalar(compiler: Compiler, annotation: Any) -> Validator | None:
     if found is None:
         return None
     mode = compiler.mode
+    if mode.base64 and annotation is bytes:
+        found = WIRE_BYTES
     if mode.level is Level.EXACT:
         check = _exactly(annotation, found, json=mode.json)
     elif mode.lax:

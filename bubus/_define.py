@@ -14,7 +14,7 @@ from bubus._compile import compile_type
 from bubus._construct import Argument, Init, write_init
 from bubus._faults import Invalid
 from bubus._fields import Declaration, Scope, declarations, own_copy
-from bubus._framework import CHECKS, WIRE_NAME, schema_of
+from bubus._framework import CHECKS, EXACT, WIRE_NAME, schema_of
 from bubus._generics import Bindings, bindings, substitute
 from bubus._mode import LAX, Mode
 from bubus._types import MISSING
@@ -305,9 +305,9 @@ def _argument(blueprint: Blueprint, attribute: attrs.Attribute[Any], mode: Mode)
         validator = compile_type(attribute.type, owner, mode)
         return Argument(attribute, validator.check, validator.exact)
     check = CHECKS[name]
-    if _redeclared(blueprint.cls, name):
-        check = _both(check, compile_type(attribute.type, owner, mode).check)
-    return Argument(attribute, check, frozenset())
+    if not _redeclared(blueprint.cls, name):
+        return Argument(attribute, check, EXACT.get(name, frozenset()))
+    return Argument(attribute, _both(check, compile_type(attribute.type, owner, mode).check), frozenset())
 
 
 def _redeclared(cls: Any, name: str) -> bool:

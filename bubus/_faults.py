@@ -9,7 +9,7 @@ import attrs
 from bubus.errors import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from bubus._types import Check
 
@@ -18,6 +18,7 @@ MESSAGES: Final[dict[str, str]] = {
     "assertion_error": "Assertion failed, {error}",
     "bool_parsing": "Input should be a valid boolean, unable to interpret input",
     "bool_type": "Input should be a valid boolean",
+    "bytes_invalid_encoding": "Data should be valid {encoding}: {encoding_error}",
     "bytes_too_long": "Data should have at most {max_length} byte{s}",
     "bytes_too_short": "Data should have at least {min_length} byte{s}",
     "bytes_type": "Input should be a valid bytes",
@@ -57,6 +58,7 @@ MESSAGES: Final[dict[str, str]] = {
     "is_instance_of": "Input should be an instance of {class}",
     "is_subclass_of": "Input should be a subclass of {class}",
     "is_type": "Input should be a type",
+    "json_invalid": "Invalid JSON: {error}",
     "less_than": "Input should be less than {lt}",
     "less_than_equal": "Input should be less than or equal to {le}",
     "list_type": "Input should be a valid list",
@@ -129,6 +131,11 @@ class Fault:
     def under(self, *loc: int | str) -> Fault:
         """Return the same fault as seen from a containing value."""
         return attrs.evolve(self, loc=loc + self.loc)
+
+    @classmethod
+    def of_error(cls, error: Mapping[str, Any]) -> Fault:
+        """Return the fault that was shown as *error* in `ValidationError.errors`, or in pydantic's."""
+        return cls(error["type"], error["msg"], error["input"], tuple(error["loc"]), error.get("ctx"))
 
     def as_error(self) -> dict[str, Any]:
         """Return the fault in the shape of `ValidationError.errors`."""

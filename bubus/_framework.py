@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 from bubus._coerce import lax_float, lax_str, lax_uuid
 from bubus._compile import compile_type
-from bubus._faults import fail, Fault, Invalid
+from bubus._faults import fail
+from bubus._temporal import lax_datetime
+from bubus._types import Check
 
 VERSION: Final = os.environ.get("LIBRARY_VERSION", "1.0.0")
 """Version in `event_schema` of classes that name none; read once, at import."""
@@ -18,7 +19,8 @@ VERSION: Final = os.environ.get("LIBRARY_VERSION", "1.0.0")
 WIRE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,127}")
 """What an event type may be called: plain ASCII, so that no two names look alike."""
 
-RESERVED_PREFIXES: Final = ("event_", "model_")
+_CANONICAL_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OWN_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?Z", re.ASCII)  # as encoders write it
 
 RUN_TIME_NAMES: Final = frozenset(
     {
@@ -45,6 +47,8 @@ def check_event_type(value: object) -> str:
 
 def check_id(value: object) -> str:
     """Accept a UUID of any version, as object or text; return it as text."""
+    if type(value) is str and _CANONICAL_ID.fullmatch(value):
+        return value
     return str(lax_uuid(value))
 
 
@@ -63,16 +67,22 @@ def check_timeout(value: object) -> float | None:
     return seconds if seconds < float("inf") else fail("finite_number", value)
 
 
-_check_datetime: Final = compile_type(datetime, "event_created_at").check
-
-
 def check_created_at(value: object) -> datetime:
     """Accept a point in time; one without a time zone is taken as UTC."""
-    moment: datetime = _check_datetime(value)
+    if type(value) is str and _OWN_TIME.fullmatch(value) and (quick := _from_iso(value)):
+        return quick
+    moment = lax_datetime(value)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-CHECKS: Final[dict[str, Any]] = {
+def _from_iso(value: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+CHECKS: Final[dict[str, Check]] = {
     "event_type": check_event_type,
     "event_schema": lax_str,
     "event_id": check_id,
@@ -82,6 +92,13 @@ CHECKS: Final[dict[str, Any]] = {
     "event_created_at": check_created_at,
 }
 """The framework's fields, in the order they are written, and their rules."""
+
+
+EXACT: Final[dict[str, frozenset[type]]] = {
+    "event_schema": frozenset({str}),
+    "event_parent_id": frozenset({type(None)}),
+}
+"""Framework's fields of which some values need no check."""
 
 
 def utc_now() -> datetime:

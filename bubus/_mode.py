@@ -32,6 +32,9 @@ class Mode:
     strict: bool = False
     """Conversions were ruled out by the user, not by a union that looks for the best fit: no dict stands for a record."""
 
+    base64: bool = False
+    """Text that stands for bytes is base64, as plain msgspec writes it; otherwise it is UTF-8, as in pydantic."""
+
     def at(self, level: Level) -> Mode:
         """Return this mode at another level."""
         return attrs.evolve(self, level=level)
@@ -49,5 +52,8 @@ class Mode:
 
 LAX: Final = Mode()
 LAX_JSON: Final = Mode(json=True)
+WIRE: Final = Mode(json=True, base64=True)
+"""What `bubus._codec` and plain msgspec write."""
+
 STRICT: Final = Mode(Level.STRICT, strict=True)
 STRICT_JSON: Final = Mode(Level.STRICT, json=True, strict=True)

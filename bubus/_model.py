@@ -8,15 +8,18 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Literal
 
 import attrs
-from typing_extensions import TypedDict, dataclass_transform
+import msgspec
+from typing_extensions import Self, TypedDict, dataclass_transform
 
 from bubus import _framework as framework
+from bubus._codec import validate_json
 from bubus._define import Blueprint, define
-from bubus._faults import Fault, Invalid, fail
+from bubus._dump import dump
+from bubus._faults import Fault, Invalid, fail, fault, refuse
 from bubus._fields import Field
 from bubus._generics import is_concrete, name_of
 from bubus._ids import new_id
-from bubus._mode import LAX, Mode
+from bubus._mode import LAX, STRICT, Mode
 from bubus._registry import candidates as candidates, register, registered as registered
 from bubus._tree import escape
 from bubus._types import Check
@@ -104,19 +107,94 @@ class EventModel(metaclass=EventMeta):
         return specialise(cls, alias) if is_concrete(alias) else alias
 
     @classmethod
-    def __event_from__(cls, value: object, mode: Mode) -> Any:
+    def __event_build__(cls, values: Mapping[Any, Any], mode: Mode) -> Self:
         """
-        Return an event made from a dict.
+        Return an event made from a dict in one mode.
 
         Raises:
-            Invalid: If the dict does not fit.
+            ValidationError: With every fault.
+        """
+        if mode == LAX:
+            return cls(**values)
+        event = cls.__new__(cls)
+        cls.__event_blueprint__.init(mode)(event, **values)
+        return event
+
+    @classmethod
+    def __event_from__(cls, value: object, mode: Mode) -> Self:
+        """
+        Return what a field of this class makes of *value*.
+
+        Raises:
+            Invalid: If it does not fit.
         """
         if not isinstance(value, Mapping):
             fail("model_type", value, class_name=cls.__name__)
+        values: Mapping[Any, Any] = value
+        if not all(isinstance(key, str) for key in values):
+            raise Invalid([fault("invalid_key", key).under(str(key)) for key in values if not isinstance(key, str)])
         try:
-            return build(cls, value, mode)
+            return cls.__event_build__(values, mode)
         except ValidationError as error:
-            raise Invalid([Fault(one["type"], one["msg"], one["input"], one["loc"], one.get("ctx")) for one in error.errors()]) from None
+            raise Invalid([Fault.of_error(one) for one in error.errors()]) from None
+
+    # -- pydantic's words ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def model_validate(cls, obj: object, *, strict: bool = False) -> Self:
+        """
+        Return *obj* if it is an event of this class, else one made from it as from a dict.
+
+        Raises:
+            ValidationError: If it does not fit.
+        """
+        if isinstance(obj, cls):
+            return obj
+        try:
+            return cls.__event_from__(obj, STRICT if strict else LAX)
+        except Invalid as invalid:
+            raise refuse(cls.__name__, invalid.faults) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: bytes | str, *, strict: bool = False) -> Self:
+        """
+        Return the event in *json_data*; bytes are UTF-8 text there, as in pydantic.
+
+        Raises:
+            ValidationError: If there is none.
+        """
+        event: Self = validate_json(json_data, cls, strict=strict)
+        return event
+
+    def model_dump(self, *, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
+        """
+        Return the event as a dict, and every record in it.
+
+        Args:
+            mode: With ``"json"`` every value is one that JSON has.
+
+        Raises:
+            EncodeError: If JSON cannot tell a value.
+        """
+        dumped: dict[str, Any] = dump(self, json=mode == "json")
+        return dumped
+
+    def model_dump_json(self) -> str:
+        """
+        Return the event as JSON.
+
+        Raises:
+            EncodeError: If JSON cannot tell a value.
+        """
+        return msgspec.json.encode(self.model_dump(mode="json")).decode()
+
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """What the event holds beside its fields."""
+        fields = {field.name for field in attrs.fields(type(self))}
+        return {name: value for name, value in public(self).items() if name not in fields}
+
+    # -- the object ----------------------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EventModel) or type(other).__event_origin__ is not type(self).__event_origin__:
@@ -177,20 +255,6 @@ def blank(origin: Any, arguments: tuple[Any, ...]) -> Any:
     """Return an event without fields, for `copy` and `pickle` to fill."""
     cls = origin[arguments] if arguments else origin
     return cls.__new__(cls)
-
-
-def build(cls: Any, values: Mapping[Any, Any], mode: Mode) -> Any:
-    """
-    Return an event of *cls* made from a dict in one mode.
-
-    Raises:
-        ValidationError: With every fault.
-    """
-    if mode == LAX:
-        return cls(**values)
-    event = cls.__new__(cls)
-    cls.__event_blueprint__.init(mode)(event, **values)
-    return event
 
 
 def public(event: EventModel) -> dict[str, Any]:

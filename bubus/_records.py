@@ -165,7 +165,7 @@ def model_check(kind: type, json: bool, *, strict: bool) -> Check:
 def _model_faults(error: Any, value: object) -> list[Fault]:
     if not hasattr(error, "errors"):
         return [fault("value_error", value, error=error)]
-    return [Fault(one["type"], one["msg"], one["input"], one["loc"], one.get("ctx")) for one in error.errors()]
+    return [Fault.of_error(one) for one in error.errors()]
 
 
 def event_check(kind: Any, mode: object) -> Check:

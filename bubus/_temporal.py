@@ -328,8 +328,8 @@ def _read_either(text: str) -> datetime:
 
 def lax_datetime(value: object) -> datetime:
     """Accept also a date, for its midnight, and Unix time."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime.combine(value, time())
+    if isinstance(value, date):
+        return value if isinstance(value, datetime) else datetime.combine(value, time())
     if (text := _text(value)) is not None:
         return _datetime_or_date(text, value)
     number = _number(value)

@@ -5,6 +5,8 @@ Every error that bubus raises.
 BubusError
 ├── DefinitionError(TypeError)            a class that cannot be an event
 ├── ValidationError(ValueError)           values that do not fit their fields
+├── EncodeError(ValueError)                an event that cannot be written; names the field
+├── InvalidEvent(ValueError)              bytes that are no event of the class they are read as
 ├── NoResultError(ValueError)             no handler returned what was asked for
 ├── ResultConflictError(ValueError)       two handlers returned the same key
 ├── OptionError(ValueError)               a setting out of range
@@ -116,6 +118,14 @@ def _short(value: object, limit: int = 50) -> str:
         return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
     text = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
     return text if len(text) <= limit else f"{text[: limit // 2]}...{text[-limit // 2 :]}"
+
+
+class EncodeError(BubusError, ValueError):
+    """An event holds what cannot be written, or not without loss; the message names the field."""
+
+
+class InvalidEvent(BubusError, ValueError):  # noqa: N818 - names what was read
+    """Bytes are no event of the class that they are read as; what was wrong is the ``__cause__``."""
 
 
 class NoResultError(BubusError, ValueError):

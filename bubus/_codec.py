@@ -1,0 +1,188 @@
+"""
+Events as bytes: the one place with encoders and decoders.
+
+What is written can be read back: what JSON would change in silence is refused, with the name of the field. What is
+read is data: it names no class, and its nesting is bounded before a recursive decoder sees it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any, Final
+
+import msgspec
+
+from bubus._faults import fault, refuse
+from bubus._mode import LAX_JSON, STRICT_JSON, WIRE, Mode
+from bubus.errors import EncodeError, InvalidEvent, ValidationError
+
+MAX_DEPTH: Final = 128
+"""Deepest nesting that is written or read; a decoder in C may crash on less than its input's size."""
+
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_HIDDEN: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
+
+
+def _write_unknown(value: Any) -> Any:
+    """Return something that msgspec can write for a value that it cannot."""
+    if isinstance(value, bool):  # it is a key
+        return "true" if value else "false"
+    if isinstance(value, tuple):  # it is a key
+        raise TypeError("a tuple cannot be a key in JSON")
+    for kind, convert in _CONVERSIONS:
+        if isinstance(value, kind):
+            return convert(value)
+    if hasattr(type(value), "__pydantic_serializer__"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__qualname__} cannot be written as JSON")
+
+
+_CONVERSIONS: Final[tuple[tuple[type, Any], ...]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, bytes),
+    (deque, list),
+    (PurePath, str),
+)
+_encoder: Final = msgspec.json.Encoder(enc_hook=_write_unknown)
+_decoder: Final = msgspec.json.Decoder()
+
+
+def encode(event: Any) -> bytes:
+    """
+    Return *event* as one line of JSON, without the newline.
+
+    Raises:
+        EncodeError: If a field cannot be written, or would not be the same when read back.
+    """
+    try:
+        data = _encoder.encode(event)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise _explain(event, error) from error
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        _refuse_deep_fields(event, data)
+    if _may_hold_nan(event, data):
+        _refuse_nan(event)
+    return data if data.isascii() and b"\x7f" not in data else _HIDDEN.sub(_escaped, data)
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(match[0].decode())
+
+
+def _fields(event: Any) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name, value in event.__dict__.items() if not name.startswith("_"))
+
+
+def _explain(event: Any, error: BaseException) -> EncodeError:
+    """Return the error that names the field that could not be written."""
+    for name, value in _fields(event):
+        try:
+            _encoder.encode(value)
+        except RecursionError:
+            return EncodeError(f"{type(event).__name__}.{name} contains itself, or is nested deeper than {MAX_DEPTH}")
+        except (TypeError, ValueError, OverflowError) as cause:
+            return EncodeError(f"{type(event).__name__}.{name}: {cause}")
+    return EncodeError(f"{type(event).__name__}: {error}")
+
+
+def _refuse_deep_fields(event: Any, data: bytes) -> None:
+    if depth_exceeds(data, MAX_DEPTH):
+        deep = (name for name, value in _fields(event) if depth_exceeds(_encoder.encode(value), MAX_DEPTH - 1))
+        raise EncodeError(f"{type(event).__name__}.{next(deep)} is nested deeper than {MAX_DEPTH}")
+
+
+def depth_exceeds(data: bytes, limit: int) -> bool:
+    """Tell whether lists and objects in *data* are nested deeper than *limit*; it stops at the first that is."""
+    depth = 0
+    for token in _TOKENS.finditer(data):
+        first = token[0][:1]
+        if first in b"[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif first in b"]}":
+            depth -= 1
+    return False
+
+
+def _may_hold_nan(event: Any, data: bytes) -> bool:
+    """Tell whether there are more nulls than Nones: msgspec writes NaN and infinity as null."""
+    nulls = data.count(b"null")
+    if nulls == 0 or (nulls == 1 and event.event_parent_id is None):
+        return False
+    return nulls != sum(value is None for _, value in _fields(event))
+
+
+def _refuse_nan(event: Any) -> None:
+    for name, value in _fields(event):
+        for number, path in _numbers(msgspec.to_builtins(value, enc_hook=_write_unknown), name):
+            if not math.isfinite(number):
+                raise EncodeError(f"{type(event).__name__}.{path} is {number}, for which JSON has no number; use None")
+
+
+def _numbers(value: Any, path: str) -> Iterator[tuple[float, str]]:
+    if isinstance(value, float):
+        yield value, path
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _numbers(item, f"{path}[{index}]")
+
+
+def decode(data: bytes, cls: Any) -> Any:
+    """
+    Return the event of class *cls* that `encode`, or plain msgspec, wrote.
+
+    Raises:
+        InvalidEvent: If *data* is none.
+    """
+    try:
+        return cls.__event_build__(read_object(data), WIRE)
+    except (Unreadable, ValidationError) as error:
+        raise InvalidEvent(f"no {cls.__name__}: {error}") from error
+
+
+class Unreadable(ValueError):
+    """Bytes are no JSON object, or one that is not read."""
+
+
+def read_object(data: bytes | str) -> dict[str, Any]:
+    """
+    Return the JSON object in *data*.
+
+    Raises:
+        Unreadable: If it is none, or nested deeper than `MAX_DEPTH`.
+    """
+    try:
+        raw = data.encode() if isinstance(data, str) else bytes(data)
+        if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and depth_exceeds(raw, MAX_DEPTH):
+            raise Unreadable(f"it is nested deeper than {MAX_DEPTH}")
+        found = _decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
+        raise Unreadable(str(error)) from error
+    if not isinstance(found, dict):
+        raise Unreadable(f"it is no JSON object, but {type(found).__name__}")
+    return found
+
+
+def validate_json(data: bytes | str, cls: Any, *, strict: bool = False) -> Any:
+    """
+    Return the event of class *cls* in JSON as pydantic reads it.
+
+    Raises:
+        ValidationError: If there is none.
+    """
+    try:
+        values = read_object(data)
+    except Unreadable as error:
+        raise refuse(cls.__name__, [fault("json_invalid", data, error=str(error))]) from error
+    mode: Mode = STRICT_JSON if strict else LAX_JSON
+    return cls.__event_build__(values, mode)
