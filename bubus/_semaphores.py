@@ -246,14 +246,14 @@ class _Search:
             leave()
 
     def _steps(self) -> Generator[float]:
-        while (turn := _slots.take(self._path(_slots.prepare_directory(), "turn"))) is None and (
-            pause := self._pause()
-        ):
+        while (turn := _slots.take(self._path(_slots.prepare_directory(), "turn"))) is None:
+            if not (pause := self._pause()):
+                return
             yield pause
-        if turn is None:
-            return
         try:
-            while not (yield from self._look()) and (pause := self._pause()):
+            while not (yield from self._look()):
+                if not (pause := self._pause()):
+                    return
                 yield pause
         finally:
             turn.release()
