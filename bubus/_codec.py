@@ -10,15 +10,18 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
-from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from bubus._faults import fault, refuse
 from bubus._mode import LAX_JSON, STRICT_JSON, WIRE, Mode
+from bubus._narrow import is_dict, is_list_or_tuple
 from bubus.errors import EncodeError, InvalidEvent, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_DEPTH: Final = 128
 """Deepest nesting that is written or read; a decoder in C may crash on less than its input's size."""
@@ -36,7 +39,7 @@ def _write_unknown(value: Any) -> Any:
     for kind, convert in _CONVERSIONS:
         if isinstance(value, kind):
             return convert(value)
-    if hasattr(type(value), "__pydantic_serializer__"):
+    if hasattr(value, "__pydantic_serializer__"):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__qualname__} cannot be written as JSON")
 
@@ -129,10 +132,10 @@ def _refuse_nan(event: Any) -> None:
 def _numbers(value: Any, path: str) -> Iterator[tuple[float, str]]:
     if isinstance(value, float):
         yield value, path
-    elif isinstance(value, dict):
+    elif is_dict(value):
         for key, item in value.items():
             yield from _numbers(item, f"{path}.{key}")
-    elif isinstance(value, list | tuple):
+    elif is_list_or_tuple(value):
         for index, item in enumerate(value):
             yield from _numbers(item, f"{path}[{index}]")
 
@@ -150,7 +153,7 @@ def decode(data: bytes, cls: Any) -> Any:
         raise InvalidEvent(f"no {cls.__name__}: {error}") from error
 
 
-class Unreadable(ValueError):
+class Unreadable(ValueError):  # noqa: N818 - says what the bytes are
     """Bytes are no JSON object, or one that is not read."""
 
 
@@ -168,7 +171,7 @@ def read_object(data: bytes | str) -> dict[str, Any]:
         found = _decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
         raise Unreadable(str(error)) from error
-    if not isinstance(found, dict):
+    if not is_dict(found):
         raise Unreadable(f"it is no JSON object, but {type(found).__name__}")
     return found
 

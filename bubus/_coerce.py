@@ -15,7 +15,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import attrs
@@ -35,7 +35,9 @@ from bubus._temporal import (
     text_time,
     text_timedelta,
 )
-from bubus._types import Check
+
+if TYPE_CHECKING:
+    from bubus._types import Check
 
 _INT_TEXT: Final = re.compile(r"\s*([+-]?[0-9]+(?:_[0-9]+)*)(?:\.0+)?\s*")
 _FLOAT_TEXT: Final = re.compile(r"\s*[+-]?(?:[0-9.][0-9._e+-]*|inf|infinity|nan)\s*", re.IGNORECASE)
@@ -44,7 +46,9 @@ _MAX_EXACT: Final = 2**63
 _TRUE: Final = frozenset({"1", "on", "t", "true", "y", "yes"})
 _FALSE: Final = frozenset({"0", "off", "f", "false", "n", "no"})
 _UUID_BYTES: Final = 16
-_UUID_TEXT: Final = re.compile(r"(urn:uuid:)?(\{)?[0-9a-f]{8}(?:(-[0-9a-f]{4}){3}-|[0-9a-f]{12})[0-9a-f]{12}(?(2)\})", re.IGNORECASE)
+_UUID_TEXT: Final = re.compile(
+    r"(urn:uuid:)?(\{)?[0-9a-f]{8}(?:(-[0-9a-f]{4}){3}-|[0-9a-f]{12})[0-9a-f]{12}(?(2)\})", re.IGNORECASE
+)
 
 
 def _text(value: object, kind: str) -> str | None:
@@ -63,7 +67,7 @@ def strict_int(value: object) -> int:
     """Accept an int that is no bool."""
     if isinstance(value, int) and not isinstance(value, bool):
         return int.__int__(value)
-    fail("int_type", value)
+    return fail("int_type", value)
 
 
 def lax_int(value: object) -> int:
@@ -135,14 +139,14 @@ def _float_from_text(text: str, value: object) -> float:
             return float(text)
     except ValueError:
         pass
-    fail("float_parsing", value)
+    return fail("float_parsing", value)
 
 
 def strict_bool(value: object) -> bool:
     """Accept True and False."""
     if isinstance(value, bool):
         return value
-    fail("bool_type", value)
+    return fail("bool_type", value)
 
 
 def lax_bool(value: object) -> bool:
@@ -154,7 +158,10 @@ def lax_bool(value: object) -> bool:
     number = _float_or_none(value)
     if number in (0, 1):
         return number == 1
-    fail("bool_parsing" if number is not None and number.is_integer() and abs(number) < _MAX_EXACT else "bool_type", value)
+    return fail(
+        "bool_parsing" if number is not None and number.is_integer() and abs(number) < _MAX_EXACT else "bool_type",
+        value,
+    )
 
 
 def _bool_from_text(text: str, value: object) -> bool:
@@ -163,7 +170,7 @@ def _bool_from_text(text: str, value: object) -> bool:
         return True
     if word in _FALSE:
         return False
-    fail("bool_parsing", value)
+    return fail("bool_parsing", value)
 
 
 def strict_str(value: object) -> str:
@@ -172,7 +179,7 @@ def strict_str(value: object) -> str:
         return str.__str__(value.value)
     if isinstance(value, str):
         return str.__str__(value)
-    fail("string_type", value)
+    return fail("string_type", value)
 
 
 def lax_str(value: object) -> str:
@@ -191,7 +198,7 @@ def strict_bytes(value: object) -> bytes:
     """Accept bytes."""
     if isinstance(value, bytes):
         return value
-    fail("bytes_type", value)
+    return fail("bytes_type", value)
 
 
 def lax_bytes(value: object) -> bytes:
@@ -252,7 +259,7 @@ def strict_uuid(value: object) -> UUID:
     """Accept a UUID."""
     if isinstance(value, UUID):
         return value
-    fail("is_instance_of", value, **{"class": "UUID"})
+    return fail("is_instance_of", value, **{"class": "UUID"})
 
 
 def lax_uuid(value: object) -> UUID:
@@ -273,7 +280,7 @@ def strict_path(value: object) -> Path:
     """Accept a Path."""
     if isinstance(value, Path):
         return value
-    fail("is_instance_of", value, **{"class": "Path"})
+    return fail("is_instance_of", value, **{"class": "Path"})
 
 
 def lax_path(value: object) -> Path:

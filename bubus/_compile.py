@@ -8,13 +8,11 @@ type; lists of plain values are checked by msgspec in C; everything else is put 
 from __future__ import annotations
 
 import collections
-import collections.abc as abc
 import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections import abc
 from typing import Any, Final, NewType, TypeAlias
 
 import attrs
@@ -25,11 +23,16 @@ from bubus import _containers as containers, _records as records, _unions as uni
 from bubus._coerce import SCALARS, WIRE_BYTES, Scalar
 from bubus._constraints import is_constraint, limited, limits_in
 from bubus._faults import Invalid, fail, refuse
-from bubus._fields import Scope
-from bubus._generics import is_class as _is_class, substitute
+from bubus._fields import Scope, evaluated
+from bubus._generics import substitute
 from bubus._mode import LAX, Level, Mode
-from bubus._types import Check
+from bubus._narrow import is_class as _is_class
 from bubus.errors import DefinitionError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bubus._types import Check
 
 _NOTHING: Final[frozenset[type]] = frozenset()
 _UNIONS: Final = (typing.Union, types.UnionType)
@@ -53,6 +56,7 @@ _MAPPINGS: Final[dict[Any, tuple[type, str]]] = {
     abc.Mapping: (dict, "dict_type"),
     abc.MutableMapping: (dict, "dict_type"),
 }
+_CALLABLE: Final[Any] = abc.Callable
 _IN_C: Final = (str, int, float, bool, type(None))
 """Leaves that msgspec's strict mode and pydantic's agree on."""
 
@@ -106,7 +110,7 @@ def compile_type(annotation: Any, owner: str, mode: Mode = LAX) -> Validator:
 
     Raises:
         DefinitionError: If values of this type can be neither decoded nor told from others.
-        NameError: If a name in it, or in a class it names, does not exist yet.
+        UnknownName: If a name in it, or in a class it names, does not exist yet.
     """
     return attrs.evolve(Compiler(owner, mode).build(annotation), title=owner)
 
@@ -151,14 +155,13 @@ class Compiler:
         """Return the resolved annotations of a class, or of a generic one with its type arguments."""
         origin = typing.get_origin(kind) or kind
         mapping = dict(zip(getattr(origin, "__parameters__", ()), typing.get_args(kind), strict=False))
-        hints = te.get_type_hints(origin, include_extras=True)
-        return {name: substitute(hint, mapping) for name, hint in hints.items()}
+        return {name: substitute(hint, mapping) for name, hint in evaluated(origin).items()}
 
     def record(self, kind: Any, make: Callable[[], Validator]) -> Validator:
         """Return what *make* returns; while it runs, *kind* stands for its coming result."""
         if kind in self._open:
             cell = self._open[kind]
-            return Validator(kind, _name(kind), lambda value: cell[0].check(value))
+            return Validator(kind, _name(kind), lambda value: cell[0].check(value))  # noqa: PLW0108 - not yet there
         cell = self._open[kind] = []
         try:
             cell.append(make())
@@ -172,7 +175,11 @@ class Compiler:
             return lax
         if self.mode.level is Level.EXACT:
             return containers.accepts_exactly(kind)
-        return containers.accepts_only(kind, list) if self.mode.json and kind is not dict else containers.accepts_only(kind)
+        return (
+            containers.accepts_only(kind, list)
+            if self.mode.json and kind is not dict
+            else containers.accepts_only(kind)
+        )
 
 
 def _name(kind: Any) -> str:
@@ -305,7 +312,7 @@ def _level(compiler: Compiler, kinds: Sequence[Any]) -> Callable[[], Sequence[un
     return members
 
 
-def _literal(compiler: Compiler, annotation: Any) -> Validator | None:
+def _literal(_: Compiler, annotation: Any) -> Validator | None:
     if typing.get_origin(annotation) not in (typing.Literal, te.Literal):
         return None
     values = list(_literal_values(annotation))
@@ -338,18 +345,16 @@ def _collection(compiler: Compiler, annotation: Any) -> Validator | None:
     accepts = compiler.accepts(concrete, containers.accepts_iterable)
     make = containers.set_maker(concrete) if concrete in (set, frozenset) else concrete
     check = containers.collection_check(fault, accepts, make, item.item_check)
-    return _in_c(annotation, concrete, f"{concrete.__name__}[{item.label}]", check, [item], compiler)
+    return _in_c(compiler, annotation, label=f"{concrete.__name__}[{item.label}]", check=check, parts=[item])
 
 
-def _in_c(
-    annotation: Any, kind: type, label: str, check: Check, parts: Sequence[Validator], compiler: Compiler
-) -> Validator:
+def _in_c(compiler: Compiler, annotation: Any, *, label: str, check: Check, parts: Sequence[Validator]) -> Validator:
     """Return the validator of a container, which tries msgspec first if it is of plain values."""
     origin = typing.get_origin(annotation) or annotation
     if origin not in (list, set, frozenset, tuple, dict) or not all(part.in_c for part in parts):
         return Validator(annotation, label, check)
     if compiler.mode.lax and not compiler.mode.json:
-        check = containers.msgspec_first(kind, annotation, check)
+        check = containers.msgspec_first(origin, annotation, check)
     return Validator(annotation, label, check, in_c=True)
 
 
@@ -371,11 +376,11 @@ def _tuple(compiler: Compiler, annotation: Any) -> Validator | None:
     if len(arguments) == 2 and arguments[1] is ...:  # noqa: PLR2004 - tuple[X, ...]
         item = compiler.build(arguments[0])
         check = containers.collection_check("tuple_type", accepts, tuple, item.item_check)
-        return _in_c(annotation, tuple, f"tuple[{item.label}, ...]", check, [item], compiler)
+        return _in_c(compiler, annotation, label=f"tuple[{item.label}, ...]", check=check, parts=[item])
     items = [compiler.build(argument) for argument in arguments]
     check = containers.tuple_check(accepts, [item.check for item in items])
     label = f"tuple[{', '.join(item.label for item in items)}]"
-    return _in_c(annotation, tuple, label, check, items, compiler)
+    return _in_c(compiler, annotation, label=label, check=check, parts=items)
 
 
 def _mapping(compiler: Compiler, annotation: Any) -> Validator | None:
@@ -391,7 +396,7 @@ def _mapping(compiler: Compiler, annotation: Any) -> Validator | None:
     accepts = compiler.accepts(dict, containers.accepts_mapping)
     make, fault = _mapping_maker(kind, arguments), _MAPPINGS[kind][1]
     check = containers.mapping_check(fault, accepts, make, key.item_check, item.item_check)
-    return _in_c(annotation, kind, f"dict[{key.label},{item.label}]", check, [key, item], compiler)
+    return _in_c(compiler, annotation, label=f"dict[{key.label},{item.label}]", check=check, parts=[key, item])
 
 
 def _mapping_maker(kind: Any, arguments: Sequence[Any]) -> Callable[[dict[Any, Any]], Any]:
@@ -427,7 +432,7 @@ def _required(kind: Any, hints: dict[str, Any]) -> frozenset[str]:
 
 def _named_tuple(compiler: Compiler, annotation: Any) -> Validator | None:
     kind = typing.get_origin(annotation) or annotation
-    if not (_is_class(kind) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+    if not (_is_class(kind) and hasattr(kind, "_fields") and issubclass(kind, tuple)):
         return None
     return compiler.record(annotation, lambda: _named_tuple_now(compiler, annotation, kind))
 
@@ -444,15 +449,21 @@ def _named_tuple_now(compiler: Compiler, annotation: Any, kind: Any) -> Validato
 
 
 def _event(compiler: Compiler, annotation: Any) -> Validator | None:
-    kind = typing.get_origin(annotation) or annotation
-    if not (_is_class(kind) and hasattr(kind, "__event_from__")):
+    if not hasattr(typing.get_origin(annotation) or annotation, "__event_from__"):
         return None
-    if kind is not annotation and typing.get_args(annotation):
-        kind = kind[typing.get_args(annotation)]
-        kind = typing.get_origin(kind) or kind
+    kind = _filled_in(annotation)
     if not compiler.mode.builds_records:
         return Validator(annotation, kind.__name__, _instance_check(kind, compiler.mode), frozenset({kind}))
     return Validator(annotation, kind.__name__, records.event_check(kind, compiler.mode), frozenset({kind}))
+
+
+def _filled_in(alias: Any) -> Any:
+    """Return the class that stands for an event class with type arguments."""
+    origin = typing.get_origin(alias)
+    if origin is None:
+        return alias
+    filled = origin[typing.get_args(alias)]
+    return typing.get_origin(filled) or filled
 
 
 def _struct(compiler: Compiler, annotation: Any) -> Validator | None:
@@ -471,7 +482,7 @@ def _model(compiler: Compiler, annotation: Any) -> Validator | None:
     if not (_is_class(annotation) and hasattr(annotation, "__pydantic_validator__")):
         return None
     mode = compiler.mode
-    check = records.model_check(annotation, mode.json, strict=not mode.lax)
+    check = records.model_check(annotation, strict=not (mode.lax or mode.json))
     fields = frozenset(getattr(annotation, "__pydantic_fields__", ()))
     return Validator(annotation, annotation.__name__, check, frozenset({annotation}), fields=fields)
 
@@ -514,13 +525,13 @@ def _type_of(compiler: Compiler, annotation: Any) -> Validator | None:
     if isinstance(base, typing.TypeVar):
         base = base.__bound__ or Any
     bases = typing.get_args(base) if typing.get_origin(base) in _UNIONS else (base,)
-    kinds = tuple(typing.get_origin(one) or one for one in bases if one is not Any)
+    kinds: tuple[Any, ...] = tuple(typing.get_origin(one) or one for one in bases if one is not Any)
     label = f"is-subclass[{', '.join(map(_name, kinds))}]" if kinds else "is-type"
     return Validator(annotation, label, _live(compiler, containers.subclass_check(kinds), "issubclass"))
 
 
-def _callable(compiler: Compiler, annotation: Any) -> Validator | None:
-    if annotation is not Callable and typing.get_origin(annotation) is not abc.Callable and annotation is not callable:
+def _callable(_: Compiler, annotation: Any) -> Validator | None:
+    if _CALLABLE not in (annotation, typing.get_origin(annotation)):
         return None
 
     def check(value: Any) -> Any:
@@ -560,7 +571,7 @@ def _instance_check(kind: type, mode: Mode) -> Check:
     def check(value: Any) -> Any:
         if type(value) is kind if exactly else isinstance(value, kind):
             return value
-        fail("is_instance_of", value, **{"class": kind.__name__})
+        return fail("is_instance_of", value, **{"class": kind.__name__})
 
     return check
 

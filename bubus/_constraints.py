@@ -1,16 +1,18 @@
-"""Limits on values, from msgspec.Meta, annotated-types and `Field`: each is a check on what the type made of the value."""
+"""Limits on values, from msgspec.Meta and annotated-types: each is a check of what the type made of a value."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Iterator, Sized
-from decimal import Decimal
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sized
+from typing import TYPE_CHECKING, Any, Final
 
 from bubus._faults import Fault, Invalid, call_user, fail
-from bubus._types import Check
+from bubus._narrow import kind_of
 from bubus.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from bubus._types import Check
 
 _NAMES: Final = ("multiple_of", "le", "lt", "ge", "gt", "min_length", "max_length", "pattern", "tz", "func")
 _SOURCES: Final = frozenset({"msgspec", "msgspec._core", "annotated_types", "bubus._fields"})
@@ -95,7 +97,8 @@ def _length(name: str, limit: int) -> Callable[[Any, Any], None]:
         if isinstance(result, str | bytes):
             word = "string" if isinstance(result, str) else "bytes"
             fail(f"{word}_too_{'short' if short else 'long'}", value, **{name: limit})
-        field = next((word for kind, word in _COLLECTIONS.items() if isinstance(result, kind)), type(result).__name__)
+        own = kind_of(result)
+        field = next((word for kind, word in _COLLECTIONS.items() if issubclass(own, kind)), own.__name__)
         fail(f"too_{'short' if short else 'long'}", value, field_type=field, **{name: limit}, actual_length=length)
 
     return step

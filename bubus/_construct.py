@@ -12,21 +12,24 @@ import keyword
 import linecache
 import weakref
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
 
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
 from bubus._fields import ALIAS
 from bubus._framework import RUN_TIME_NAMES
-from bubus._mode import Mode
 from bubus._types import MISSING, Check
+
+if TYPE_CHECKING:
+    from bubus._mode import Mode
 
 Init: TypeAlias = Callable[..., None]
 """A constructor: takes the new event and its arguments by keyword."""
 
 Faults: TypeAlias = "list[Fault] | None"
 
+_CONVERTER: Final[Any] = attrs.Converter
 _serial: Final = itertools.count(1)
 
 
@@ -54,6 +57,16 @@ class Argument:
         """Whether it can be written as a parameter; others are taken out of the extras."""
         usable = self.alias.isidentifier() and not keyword.iskeyword(self.alias) and not self.alias.startswith("_")
         return self.attribute.init and usable
+
+    @property
+    def converter(self) -> Any:
+        """The converter of attrs, or None."""
+        return cast("Any", self.attribute.converter)  # pyright: ignore[reportUnknownMemberType] - generic without arguments in attrs
+
+    @property
+    def converts(self) -> bool:
+        """Whether the field has a converter of attrs."""
+        return self.converter is not None
 
     @property
     def factory(self) -> Any:
@@ -118,16 +131,16 @@ def refuse_arguments(cls: type, mode: Mode, faults: list[Fault], given: dict[str
 def redirect(event: Any, mode: Mode, given: dict[str, Any], extras: dict[str, Any]) -> None:
     """Run the constructor of the event's own class, which has a written ``__init__`` that called that of a base."""
     arguments = {name: value for name, value in given.items() if value is not MISSING}
-    type(event).__event_blueprint__.init(mode)(event, **arguments, **extras)
+    event.__event_blueprint__.init(mode)(event, **arguments, **extras)
 
 
 def converting(argument: Argument) -> Callable[[Any, Any], Any]:
     """Return a check of event and value that runs the field's converter first."""
     attribute, check = argument.attribute, argument.check
-    converter: Any = attribute.converter
-    takes_self = getattr(converter, "takes_self", False) is True
-    takes_field = getattr(converter, "takes_field", False) is True
-    function = converter.converter if isinstance(converter, attrs.Converter) else converter
+    converter = argument.converter
+    wrapped = isinstance(converter, _CONVERTER)
+    function: Callable[..., Any] = converter.converter if wrapped else converter
+    takes_self, takes_field = wrapped and converter.takes_self, wrapped and converter.takes_field
 
     def convert(event: Any, value: Any) -> Any:
         more = [event] * takes_self + [attribute] * takes_field
@@ -227,11 +240,11 @@ class _Writer:
             self._add(2, f"{argument.name} = {self._name('factory', index, default.factory)}()")
         else:
             self._add(2, f"{argument.name} = {self._name('default', index, default)}")
-        return "if" if argument.attribute.converter else "elif"
+        return "if" if argument.converts else "elif"
 
     def _check(self, index: int, argument: Argument, branch: str) -> None:
         condition, check = self._condition(index, argument), self._name("check", index, argument.check)
-        if argument.attribute.converter is not None:
+        if argument.converts:
             condition = f"{argument.name} is not _missing" if argument.factory is not None else "True"
             check = f"lambda value: {self._name('convert', index, converting(argument))}(self, value)"
         if condition is not None:

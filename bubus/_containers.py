@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bubus._faults import Collector, Invalid, fail, fault
+from bubus._narrow import is_mapping
 
 if TYPE_CHECKING:
     from bubus._types import Check
@@ -115,7 +116,7 @@ def sequence_check(kind: type, item: Check | None) -> Check:
     def check(value: Any) -> Any:
         if isinstance(value, str | bytes):
             fail("sequence_str", value, type_name=type(value).__name__)
-        if not isinstance(value, kind) or isinstance(value, Mapping):
+        if not isinstance(value, kind) or is_mapping(value):
             fail("is_instance_of", value, **{"class": kind.__name__})
         values = list(value)
         results = values if item is None else each(item, values)
@@ -132,7 +133,7 @@ def subclass_check(kinds: tuple[type, ...]) -> Check:
             return value if isinstance(value, type) else fail("is_type", value)
         if isinstance(value, type) and issubclass(value, kinds):
             return value
-        fail("is_subclass_of", value, **{"class": " or ".join(kind.__name__ for kind in kinds)})
+        return fail("is_subclass_of", value, **{"class": " or ".join(kind.__name__ for kind in kinds)})
 
     return check
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing
 import weakref
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import typing_extensions as te
 
 from bubus._compile import compile_type
+from bubus._config import merged_config
 from bubus._construct import Argument, Init, write_init
 from bubus._faults import Invalid
-from bubus._fields import Declaration, Scope, declarations, own_copy
+from bubus._fields import Declaration, Scope, UnknownName, declarations, evaluated, own_copy
 from bubus._framework import CHECKS, EXACT, WIRE_NAME, schema_of
 from bubus._generics import Bindings, bindings, substitute
 from bubus._mode import LAX, Mode
@@ -22,6 +23,7 @@ from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import Iterable, Mapping
 
     from bubus._types import Check
 
@@ -78,11 +80,13 @@ def define(cls: Any, namespace: Mapping[str, Any], version: str | None, frame: t
     _refuse_decorated(cls, namespace)
     own = {parameter.__name__: parameter for parameter in namespace.get("__type_params__", ())}
     scope = Scope(cls.__module__, {**own, cls.__name__: cls}, frame)
-    declared = declarations(cls, namespace, frozenset({*CHECKS, *(field.name for field in _inherited_fields(cls))}))
+    known = frozenset({*CHECKS, *(field.name for field in _inherited_fields(cls))})
+    declared = declarations(cls, namespace, known)
     for name in declared.keys() & namespace.keys():
         delattr(cls, name)
     blueprint = Blueprint(cls, scope, declared, namespace.get("event_result_type", MISSING))
     cls.__event_blueprint__ = blueprint
+    cls.model_config = merged_config(cls, namespace.get("model_config", {}))
     cls.__event_parameter__ = cls.__parameters__[0] if namespace.get("__event_root__") else MISSING
     cls.__event_origin__ = namespace.get("__event_origin__", cls)
     _make_attrs_class(cls, declared, version)
@@ -101,7 +105,7 @@ def _inherited_fields(cls: type) -> Iterable[attrs.Attribute[Any]]:
 
 
 def _name(cls: Any, defaults: Mapping[str, Any], version: str | None) -> dict[str, str]:
-    """Return the default type name and schema: what the body says, else what a base's body said, else from the class."""
+    """Return the default type name and schema: from its body, else from that of a base, else from the class' name."""
     given = defaults.get("event_type", cls.__event_given__.get("event_type"))
     name = cls.__event_origin__.__name__ if given is None else given
     if not isinstance(name, str) or WIRE_NAME.fullmatch(name) is None:
@@ -120,7 +124,9 @@ def _make_attrs_class(cls: Any, declared: Mapping[str, Declaration], version: st
     order = {name: index for index, name in enumerate(dict.fromkeys([*CHECKS, *inherited, *declared]))}
 
     def transform(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-        defaults = {field.name: field.default for field in fields if field.name in declared and _has_plain_default(field)}
+        defaults = {
+            field.name: field.default for field in fields if field.name in declared and _has_plain_default(field)
+        }
         names = _name(cls, defaults, version)
         return [settle(field, names) for field in sorted(fields, key=lambda field: order[field.name])]
 
@@ -167,7 +173,7 @@ def _complete_or_wait(blueprint: Blueprint) -> None:
     frame = blueprint.scope.frame
     try:
         complete(blueprint)
-    except NameError:
+    except UnknownName:
         _wait_for_names(blueprint)
     for cls in list(_PENDING):
         _tell(cls.__event_blueprint__, blueprint.cls, frame)
@@ -181,7 +187,7 @@ def _tell(waiting: Blueprint, cls: type, frame: types.FrameType | None) -> None:
         waiting.scope.own[cls.__name__] = cls
     try:
         complete(waiting)
-    except (NameError, DefinitionError):
+    except (UnknownName, DefinitionError):
         return  # whoever uses that class is told
 
 
@@ -204,7 +210,7 @@ def finish(blueprint: Blueprint) -> None:
     """
     try:
         complete(blueprint)
-    except NameError as error:
+    except UnknownName as error:
         raise DefinitionError(
             f"{blueprint.cls.__qualname__}: {error} (it stands in an annotation); define it before the event is used, "
             "and import it outside `if TYPE_CHECKING`"
@@ -216,7 +222,7 @@ def complete(blueprint: Blueprint) -> None:
     Evaluate and compile all annotations of a class.
 
     Raises:
-        NameError: If a name does not exist yet.
+        UnknownName: If a name does not exist yet.
         DefinitionError: If a type cannot be checked.
     """
     if blueprint.complete:
@@ -252,17 +258,25 @@ def _set_types(blueprint: Blueprint, own: Mapping[str, Any], known: Bindings) ->
     for attribute in attrs.fields(cls):
         object.__setattr__(attribute, "type", found[attribute.name])  # as attrs.resolve_types does
     blueprint.types = dict(own)
-    cls.__annotations__ = {**cls.__dict__.get("__annotations__", {}), **own}
+    cls.__annotations__ = {**_other_annotations(blueprint), **own}  # where plain msgspec looks, and evaluates all
+
+
+def _other_annotations(blueprint: Blueprint) -> dict[str, Any]:
+    """Return the annotations of class variables and private attributes, without those that only type checkers know."""
+    found: dict[str, Any] = {}
+    for name, annotation in te.get_annotations(blueprint.cls, format=te.Format.FORWARDREF).items():
+        with contextlib.suppress(UnknownName):
+            found[name] = blueprint.scope.resolve(annotation)
+    return found
 
 
 def _types_of(base: Any) -> Mapping[str, Any]:
     blueprint: Blueprint | None = base.__dict__.get("__event_blueprint__")
     if blueprint is not None:
         return blueprint.types
-    own = base.__dict__.get("__attrs_attrs__", ())
-    if own:
-        attrs.resolve_types(base)
-    return {attribute.name: attribute.type for attribute in own if not attribute.inherited}
+    own = [field.name for field in base.__dict__.get("__attrs_attrs__", ()) if not field.inherited]
+    hints = evaluated(base) if own else {}
+    return {name: hints.get(name, Any) for name in own}
 
 
 def _set_result(blueprint: Blueprint, known: Bindings) -> None:
@@ -312,7 +326,11 @@ def _argument(blueprint: Blueprint, attribute: attrs.Attribute[Any], mode: Mode)
 
 def _redeclared(cls: Any, name: str) -> bool:
     """Tell whether a subclass of the root gave a framework field an annotation of its own."""
-    return any(name in _types_of(base) for base in cls.__mro__ if "__event_blueprint__" in base.__dict__ and base.__mro__[1] is not object)
+    return any(
+        name in _types_of(base)
+        for base in cls.__mro__
+        if "__event_blueprint__" in base.__dict__ and base.__mro__[1] is not object
+    )
 
 
 def _both(first: Check, second: Check) -> Check:

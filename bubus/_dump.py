@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Mapping
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import msgspec
+from typing_extensions import TypeIs
 
+from bubus._narrow import is_mapping, kind_of
 from bubus.errors import EncodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 _AS_THEY_ARE: Final = (str, int, float, bool, type(None))
 _LISTS: Final = (list, tuple, set, frozenset, deque)
@@ -29,12 +33,16 @@ def dump(value: Any, *, json: bool) -> Any:
         return value
     if (fields := _fields_of(value)) is not None:
         return {name: dump(item, json=json) for name, item in fields.items()}
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return _dump_mapping(value, json=json)
-    if isinstance(value, _LISTS) and not hasattr(value, "_fields"):
+    if _is_list(value):
         items = [dump(item, json=json) for item in value]
         return items if json else _rebuilt(value, items)
     return _json_leaf(value) if json else value
+
+
+def _is_list(value: object) -> TypeIs[Collection[Any]]:
+    return issubclass(kind_of(value), _LISTS) and not hasattr(value, "_fields")
 
 
 def _rebuilt(value: Any, items: list[Any]) -> Any:
@@ -46,15 +54,15 @@ def _rebuilt(value: Any, items: list[Any]) -> Any:
 
 def _fields_of(value: Any) -> Mapping[str, Any] | None:
     """Return the fields of a record by name, None if *value* is no record."""
-    cls = type(value)
+    cls = kind_of(value)
     if hasattr(cls, "__event_origin__"):
         return {name: item for name, item in value.__dict__.items() if not name.startswith("_")}
     if attrs.has(cls):
         return {field.name: getattr(value, field.name) for field in attrs.fields(cls)}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, msgspec.Struct):
-        return {name: getattr(value, name) for name in value.__struct_fields__}
+    if dataclasses.is_dataclass(cls):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(cls)}
+    if issubclass(cls, msgspec.Struct):
+        return {name: getattr(value, name) for name in cls.__struct_fields__}
     return None
 
 
@@ -80,7 +88,7 @@ def _json_leaf(value: Any) -> Any:
         return dump(value.value, json=True)
     if isinstance(value, PurePath):
         return str(value)
-    if hasattr(type(value), "__pydantic_serializer__"):
+    if hasattr(value, "__pydantic_serializer__"):
         return value.model_dump(mode="json")
     try:
         return msgspec.to_builtins(value)

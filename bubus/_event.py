@@ -252,7 +252,7 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
             self.event_results.values(),
             include,
             raise_if_any=raise_if_any,
-            raise_if_none=raise_if_none and self.event_result_type is not type(None),
+            raise_if_none=raise_if_none and self.event_result_type is not None,
             event_name=self.event_type,
         )
 

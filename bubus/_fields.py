@@ -6,18 +6,19 @@ import copy
 import dataclasses
 import keyword
 import sys
-import types
-import typing
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, overload
 
 import attrs
 import typing_extensions as te
 
-from bubus._generics import is_class, is_class_variable
+from bubus._generics import is_class_variable
+from bubus._narrow import is_class, kind_of
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bubus._types import T
@@ -30,9 +31,10 @@ ALIAS: Final = "bubus.alias"
 
 RESERVED_PREFIXES: Final = ("event_", "model_")
 _NOT_FIELDS: Final = frozenset({"model_config", "event_result_type"})
+_EMPTY: Final = frozenset({list, dict, set})
 _OPTIMIZED: Final = 0x1  # inspect.CO_OPTIMIZED: set for functions, not for class bodies and modules
 _UNDECLARED: Final = (object, Generic, Protocol)
-_SOURCE_TYPE: Final = type(attrs.field())
+_SOURCE_TYPE: Final = kind_of(attrs.field())  # attrs does not name it
 
 
 @overload
@@ -67,6 +69,25 @@ def Field(  # noqa: N802 - pydantic's name
     )
 
 
+class UnknownName(NameError):  # noqa: N818 - says what is wrong
+    """A name in an annotation does not exist, or not yet."""
+
+
+def evaluated(
+    kind: Any, global_names: dict[str, Any] | None = None, local_names: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """
+    Return the annotations of a class with every string in them evaluated.
+
+    Raises:
+        UnknownName: If a name does not exist (yet).
+    """
+    try:
+        return te.get_type_hints(kind, global_names, local_names, include_extras=True)
+    except NameError as error:
+        raise UnknownName(str(error)) from None
+
+
 @attrs.define(slots=True, eq=False)
 class Scope:
     """Where the names in a class' annotations are looked up: what it knows by itself, its function, its module."""
@@ -81,14 +102,14 @@ class Scope:
         Return *annotation* with every string in it evaluated.
 
         Raises:
-            NameError: If a name does not exist (yet).
+            UnknownName: If a name does not exist (yet).
         """
         if is_class(annotation) or annotation is None:
             return annotation
         holder = type("holder", (), {"__annotations__": {"it": annotation}})
         module = sys.modules.get(self.module)
         names: dict[str, Any] = dict(vars(module)) if module else {}
-        return te.get_type_hints(holder, names, self._locals(), include_extras=True)["it"]
+        return evaluated(holder, names, self._locals())["it"]
 
     def _locals(self) -> dict[str, Any]:
         found = dict(self.own)
@@ -161,7 +182,12 @@ def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[
 
 def _mixed_in(base: Any, inherited: frozenset[str]) -> Iterable[Declaration]:
     """Yield the fields of a base that is neither an event nor an attrs class: attrs would not see them."""
-    if base in _UNDECLARED or attrs.has(base) or getattr(base, "_is_protocol", False) or "__event_blueprint__" in base.__dict__:
+    if (
+        base in _UNDECLARED
+        or attrs.has(base)
+        or getattr(base, "_is_protocol", False)
+        or "__event_blueprint__" in base.__dict__
+    ):
         return
     for name, annotation in te.get_annotations(base, format=te.Format.FORWARDREF).items():
         if name not in inherited and _is_field(name, annotation, base.__dict__):
@@ -188,6 +214,9 @@ def source_of(default: Any) -> FieldSource:
 
 def own_copy(default: Any) -> Any:
     """Return *default* itself if it cannot change, else a factory that makes a copy per instance."""
-    if type(default) in (list, dict, set) and not default:
-        return attrs.Factory(type(default))
-    return default if type(default).__hash__ else attrs.Factory(lambda: copy.deepcopy(default))
+    if isinstance(default, Hashable):
+        return default
+    kind = kind_of(default)
+    if kind in _EMPTY and len(default) == 0:
+        return attrs.Factory(kind)
+    return attrs.Factory(lambda: copy.deepcopy(default))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bubus._coerce import lax_float, lax_str, lax_uuid
 from bubus._compile import compile_type
 from bubus._faults import fail
 from bubus._temporal import lax_datetime
-from bubus._types import Check
+
+if TYPE_CHECKING:
+    from bubus._types import Check
 
 VERSION: Final = os.environ.get("LIBRARY_VERSION", "1.0.0")
 """Version in `event_schema` of classes that name none; read once, at import."""
@@ -20,7 +22,9 @@ WIRE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,127}")
 """What an event type may be called: plain ASCII, so that no two names look alike."""
 
 _CANONICAL_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_OWN_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?Z", re.ASCII)  # as encoders write it
+_OWN_TIME: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?Z", re.ASCII
+)  # as encoders write it
 
 RUN_TIME_NAMES: Final = frozenset(
     {

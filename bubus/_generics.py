@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, ForwardRef, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, ForwardRef, Generic, Protocol, TypeAlias, TypeVar
+
+from bubus._narrow import is_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 Bindings: TypeAlias = dict[Any, dict[Any, Any]]
 """For each base of a class what its type variables stand for there."""
-
-
-def is_class(annotation: Any) -> bool:
-    """Tell whether *annotation* is a class, and not something like ``list[int]``."""
-    return isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias)
 
 
 def substitute(annotation: Any, mapping: Mapping[Any, Any]) -> Any:
     """Return *annotation* with type variables replaced as *mapping* says."""
     if isinstance(annotation, TypeVar):
         return mapping.get(annotation, annotation)
-    parameters: tuple[Any, ...] = () if is_class(annotation) else getattr(annotation, "__parameters__", ())
+    if is_class(annotation):
+        return annotation
+    parameters: tuple[Any, ...] = getattr(annotation, "__parameters__", ())
     if not any(parameter in mapping for parameter in parameters):
         return annotation
-    return annotation[tuple(mapping.get(parameter, parameter) for parameter in parameters)]
+    alias: Any = annotation
+    return alias[tuple(mapping.get(parameter, parameter) for parameter in parameters)]
 
 
 def bindings(cls: type, resolve: Callable[[type, Any], Any]) -> Bindings:

@@ -30,7 +30,7 @@ class Mode:
     """Values come from JSON: text may stand for a date and a list for a set, and there are no live objects."""
 
     strict: bool = False
-    """Conversions were ruled out by the user, not by a union that looks for the best fit: no dict stands for a record."""
+    """It is the user, and not a union in search of the best fit, who wants no conversions: no dict is a record."""
 
     base64: bool = False
     """Text that stands for bytes is base64, as plain msgspec writes it; otherwise it is UTF-8, as in pydantic."""

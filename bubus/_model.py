@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, ClassVar, Final, Literal
+from datetime import datetime  # noqa: TC003 - named by fields, so looked up at run time
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 import attrs
 import msgspec
-from typing_extensions import Self, TypedDict, dataclass_transform
+from typing_extensions import dataclass_transform
 
 from bubus import _framework as framework
 from bubus._codec import validate_json
@@ -20,20 +19,19 @@ from bubus._fields import Field
 from bubus._generics import is_concrete, name_of
 from bubus._ids import new_id
 from bubus._mode import LAX, STRICT, Mode
-from bubus._registry import candidates as candidates, register, registered as registered
+from bubus._narrow import is_mapping
+from bubus._registry import register
 from bubus._tree import escape
-from bubus._types import Check
-from bubus.errors import DefinitionError, ValidationError
+from bubus.errors import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bubus._config import ConfigDict
+    from bubus._types import Check
 
 _STATE: Final = "_event_state"
 _REPR_LIMIT: Final = 60  # characters per value
-
-
-class ConfigDict(TypedDict, total=False):
-    """Settings of an event class, in its attribute `model_config`."""
-
-    extra: Literal["allow", "ignore", "forbid"]
-    """What becomes of arguments that are no fields: kept (the default), dropped, refused."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, attrs.field))
@@ -41,32 +39,30 @@ class EventMeta(type):
     """Makes every subclass of `EventModel` an attrs class with a constructor of its own; no decorator is needed."""
 
     def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, version: str | None = None, **options: Any
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        version: str | None = None,
+        **options: Any,
     ) -> EventMeta:
         cls = super().__new__(mcs, name, bases, namespace, **options)
-        cls.model_config = _merged_config(cls, namespace)
-        define(cls, namespace, version, sys._getframe(1))  # noqa: SLF001 - the frame with the names around the class
+        # The frame that runs the class statement knows the names that annotations may use.
+        define(cls, namespace, version, sys._getframe(1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - inspect's way costs 100 times as much
         return cls
 
     def __init__(
-        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, version: str | None = None, **options: Any
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        version: str | None = None,
+        **options: Any,
     ) -> None:
+        del version
         super().__init__(name, bases, namespace, **options)
-
-
-def _merged_config(cls: Any, namespace: Mapping[str, Any]) -> ConfigDict:
-    own: Mapping[str, Any] = namespace.get("model_config", {})
-    for key, value in own.items():
-        if key != "extra" or value not in ("allow", "ignore", "forbid"):
-            raise DefinitionError(
-                f"{cls.__qualname__}.model_config: {key}={value!r} is not supported; "
-                'there is extra="allow", "ignore" or "forbid"'
-            )
-    bases = [base.__dict__.get("model_config", {}) for base in reversed(cls.__mro__[1:])]
-    merged: dict[str, Any] = {}
-    for config in [*bases, own]:
-        merged.update(config)
-    return ConfigDict(**merged)  # pyright: ignore[reportReturnType]
 
 
 class EventModel(metaclass=EventMeta):
@@ -86,6 +82,10 @@ class EventModel(metaclass=EventMeta):
     __event_arguments__: ClassVar[tuple[Any, ...]] = ()
 
     _event_state: Any = None
+    """Set by the bus that accepts the event: what becomes of it. Never written, dumped, compared, copied or shown."""
+
+    if TYPE_CHECKING:
+        __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]
 
     event_type: str = attrs.field(factory=str)
     event_schema: str = attrs.field(factory=str)
@@ -102,9 +102,8 @@ class EventModel(metaclass=EventMeta):
 
     def __class_getitem__(cls, parameters: Any) -> Any:
         """Return the class with its type variables filled in: a subclass that checks fields and results by them."""
-        generic: Callable[[Any], Any] = super().__class_getitem__  # type: ignore[misc] - of Generic, which comes later in the MRO
-        alias = generic(parameters)
-        return specialise(cls, alias) if is_concrete(alias) else alias
+        generic = getattr(super(), "__class_getitem__")  # noqa: B009 - that of Generic, a base of the subclasses only
+        return specialise(cls, generic(parameters))
 
     @classmethod
     def __event_build__(cls, values: Mapping[Any, Any], mode: Mode) -> Self:
@@ -128,13 +127,12 @@ class EventModel(metaclass=EventMeta):
         Raises:
             Invalid: If it does not fit.
         """
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             fail("model_type", value, class_name=cls.__name__)
-        values: Mapping[Any, Any] = value
-        if not all(isinstance(key, str) for key in values):
-            raise Invalid([fault("invalid_key", key).under(str(key)) for key in values if not isinstance(key, str)])
+        if not all(isinstance(key, str) for key in value):
+            raise Invalid([fault("invalid_key", key).under(str(key)) for key in value if not isinstance(key, str)])
         try:
-            return cls.__event_build__(values, mode)
+            return cls.__event_build__(value, mode)
         except ValidationError as error:
             raise Invalid([Fault.of_error(one) for one in error.errors()]) from None
 
@@ -230,25 +228,34 @@ class _Repr:
 
 
 def specialise(origin: Any, alias: Any) -> Any:
-    """Return the subclass of *origin* in which the arguments of *alias* stand for its type variables."""
-    known: dict[Any, Any] = origin.__dict__.get("__event_specialised__") or {}
-    arguments = alias.__args__
-    try:
-        if arguments in known:
-            return known[arguments]
-    except TypeError:  # unhashable, as in Literal with a list: made anew each time
-        known = {}
+    """
+    Return the subclass of *origin* in which the arguments of *alias* stand for its type variables.
+
+    It is made once. While an argument is a type variable, or a name still to be looked up, *alias* itself is returned.
+    """
+    arguments: tuple[Any, ...] = alias.__args__
+    if not is_concrete(alias):
+        return alias
+    known: dict[str, Any] = origin.__dict__.get("__event_specialised__", {})
+    key = repr(arguments)
+    cls = known.get(key)
+    if cls is None or cls.__event_arguments__ != arguments:
+        cls = _fill_in(origin, alias, arguments)
+        origin.__event_specialised__ = {**known, key: cls}
+    return cls
+
+
+def _fill_in(origin: Any, alias: Any, arguments: tuple[Any, ...]) -> Any:
+    suffix = f"[{', '.join(map(name_of, arguments))}]"
     namespace = {
         "__module__": origin.__module__,
-        "__qualname__": f"{origin.__qualname__}[{', '.join(map(name_of, arguments))}]",
+        "__qualname__": origin.__qualname__ + suffix,
+        "__doc__": origin.__doc__,
         "__orig_bases__": (alias,),
         "__event_origin__": origin.__event_origin__,
         "__event_arguments__": arguments,
-        "__doc__": origin.__doc__,
     }
-    cls = EventMeta(namespace["__qualname__"].rpartition(".")[2], (origin,), namespace)
-    origin.__event_specialised__ = {**known, arguments: cls}
-    return cls
+    return EventMeta(origin.__name__ + suffix, (origin,), namespace)
 
 
 def blank(origin: Any, arguments: tuple[Any, ...]) -> Any:

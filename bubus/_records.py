@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import msgspec
 
 from bubus._faults import Collector, Fault, Invalid, call_user, fail, fault
-from bubus._types import Check
+from bubus._narrow import is_dict, is_list_or_tuple, is_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from bubus._types import Check
 
 _STRUCT_PATH: Final = re.compile(r"^(.*?)(?: - at (?:key in )?`\$(.*)`)?$", re.DOTALL)
 _PATH_PART: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
@@ -72,7 +76,7 @@ def class_check(kind: type, parts: Sequence[Part] | None, build: Callable[..., A
             return value
         if parts is None:
             fail("dataclass_exact_type", value, class_name=kind.__name__)
-        if not isinstance(value, dict):
+        if not is_dict(value):
             fail("dataclass_type", value, class_name=kind.__name__)
         faults = Collector()
         results = collect_parts(parts, value, faults)
@@ -93,10 +97,13 @@ def named_tuple_check(kind: type, parts: Sequence[Part], *, exactly: bool) -> Ch
     def check(value: Any) -> Any:
         if isinstance(value, kind):
             return value
-        if exactly or not isinstance(value, Mapping | list | tuple):
-            fail("named_tuple_type", value, class_name=kind.__name__)
         faults = Collector()
-        found = _by_name(parts, value, faults) if isinstance(value, Mapping) else _in_order(parts, value, faults)
+        if is_mapping(value) and not exactly:
+            found = _by_name(parts, value, faults)
+        elif is_list_or_tuple(value) and not exactly:
+            found = _in_order(parts, value, faults)
+        else:
+            fail("named_tuple_type", value, class_name=kind.__name__)
         faults.close()
         return kind(**found)
 
@@ -147,7 +154,7 @@ def _path_parts(path: str) -> Iterator[int | str]:
         yield name or (int(index) if index.isdigit() else index)
 
 
-def model_check(kind: type, json: bool, *, strict: bool) -> Check:
+def model_check(kind: type, *, strict: bool) -> Check:
     """Return a check by a class that brings pydantic's own validator along."""
     validator: Any = getattr(kind, "__pydantic_validator__")  # noqa: B009 - no attribute a type checker knows
 
@@ -155,7 +162,7 @@ def model_check(kind: type, json: bool, *, strict: bool) -> Check:
         if isinstance(value, kind):
             return value
         try:
-            return validator.validate_python(value, strict=strict and not json)
+            return validator.validate_python(value, strict=strict)
         except ValueError as error:
             raise Invalid(_model_faults(error, value)) from None
 

@@ -34,7 +34,7 @@ _DAY_UNITS: Final = {"Y": timedelta(days=365), "M": timedelta(days=30), "W": tim
 _TIME_UNITS: Final = {"H": timedelta(hours=1), "M": timedelta(minutes=1), "S": timedelta(seconds=1)}
 
 
-class Unreadable(ValueError):
+class Unreadable(ValueError):  # noqa: N818 - says what the text is
     """Text or a number that stands for no moment; says why."""
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from bubus._coerce import lax_float, lax_int, lax_str
 from bubus._faults import Fault, Invalid, fail
+from bubus._narrow import is_mapping, kind_of
 from bubus._types import MISSING, Check
+
+if TYPE_CHECKING:
+    import enum
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -36,7 +39,7 @@ def union_check(levels: Levels) -> Check:
     """
 
     def check(value: Any) -> Any:
-        if isinstance(value, Mapping) and any(member.fields for member in levels[-1]()):
+        if is_mapping(value) and any(member.fields for member in levels[-1]()):
             return _best_record(levels, value)
         for level in levels:
             found = _first(level(), value)
@@ -116,15 +119,13 @@ def listing(values: Iterable[object]) -> str:
 
 def literal_check(values: Sequence[Any]) -> Check:
     """Return a check for one of *values*; the value that comes out is the one from the annotation."""
-    exact = {(type(value), value): value for value in values}
-    equal: dict[Any, Any] = {}
-    for value in values:
-        equal[value] = value  # of equal ones, such as 1 and True, the last counts
+    exact = {(kind_of(value), value): value for value in values}
+    equal = {value: value for value in values}  # of equal ones, such as 1 and True, the last counts
     expected = listing(values)
 
     def check(value: Any) -> Any:
         try:
-            found = exact.get((type(value), value), MISSING)
+            found = exact.get((kind_of(value), value), MISSING)
             found = equal.get(value, MISSING) if found is MISSING else found
         except TypeError:  # unhashable, so it is none of them
             found = MISSING
@@ -149,7 +150,7 @@ def enum_check(kind: type[enum.Enum], *, convert: bool) -> Check:
                 return kind(candidate)
             except (ValueError, TypeError):
                 continue
-        fail("enum", value, expected=expected)
+        return fail("enum", value, expected=expected)
 
     return check
 
