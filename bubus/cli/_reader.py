@@ -1,0 +1,68 @@
+"""From a line to an order, or to what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import attrs
+import msgspec
+
+from bubus._tree import escape
+from bubus.cli import _damage
+from bubus.cli._damage import Damage, Kind
+from bubus.cli._lines import LONGEST, Line
+from bubus.cli._orders import OrderPlaced
+from bubus.errors import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+REMEMBERED = 100_000
+"""Order ids that are kept to find duplicates; a bound, so that memory does not grow with the file."""
+
+
+@attrs.define
+class Reader:
+    """Turns lines into orders; it remembers the ids of the last `REMEMBERED` orders, with their lines."""
+
+    _seen: dict[str, int] = attrs.Factory(dict[str, int])
+
+    def read(self, line: Line) -> OrderPlaced | Damage:
+        """Return the order that *line* holds, or the gravest fault."""
+        if not line.whole:
+            return Damage(Kind.TOO_LONG, f"{line.size} bytes, where {LONGEST} are allowed")
+        if fault := _gravest(_damage.in_bytes(line.data)):
+            return fault
+        try:
+            fields: object = msgspec.json.decode(line.data)
+        except msgspec.DecodeError as error:
+            return _damage.in_syntax(line.data, str(error))
+        order = _order(fields)
+        if isinstance(order, Damage):
+            return order
+        return _gravest(_damage.in_order(order)) or self._repeated(order, line) or order
+
+    def _repeated(self, order: OrderPlaced, line: Line) -> Damage | None:
+        first = self._seen.setdefault(order.order_id, line.number)
+        if first != line.number:
+            return Damage(Kind.DUPLICATE_ID, f"order_id: {order.order_id!r} is that of line {first}")
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return None
+
+
+def _order(fields: object) -> OrderPlaced | Damage:
+    if not _is_object(fields):
+        return Damage(Kind.NOT_AN_OBJECT, f"an order is an object, not {escape(repr(fields), 60)}")
+    try:
+        return OrderPlaced(**fields)
+    except ValidationError as error:
+        return _gravest(_damage.in_fields(error)) or Damage(Kind.WRONG_TYPE, str(error))
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _gravest(faults: Iterable[Damage]) -> Damage | None:
+    return min(faults, key=lambda fault: fault.rank, default=None)
