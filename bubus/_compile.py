@@ -21,7 +21,7 @@ import typing_extensions as te
 
 from bubus import _containers as containers, _records as records, _unions as unions
 from bubus._coerce import SCALARS, WIRE_BYTES, Scalar
-from bubus._constraints import is_constraint, limited, limits_in
+from bubus._constraints import limited, limits_in
 from bubus._faults import Invalid, fail, refuse
 from bubus._fields import Scope, evaluated
 from bubus._generics import substitute
@@ -237,12 +237,11 @@ def _annotated(compiler: Compiler, annotation: Any) -> Validator | None:
         return None
     kind, *items = typing.get_args(annotation)
     validator = compiler.build(kind)
-    for item in items:
-        limits = limits_in(item) if is_constraint(item) else {}
-        if limits:
-            check = limited(validator.check, limits, compiler.owner)
-            validator = attrs.evolve(validator, check=check, exact=_NOTHING, in_c=False, annotation=annotation)
-    return validator
+    limits = limits_in(items)
+    if not limits:
+        return validator
+    check = limited(validator.check, limits)
+    return attrs.evolve(validator, annotation=annotation, check=check, exact=_NOTHING, in_c=False)
 
 
 def _scalar(compiler: Compiler, annotation: Any) -> Validator | None:
@@ -331,7 +330,7 @@ def _enum(compiler: Compiler, annotation: Any) -> Validator | None:
     if not _is_class(annotation) or not issubclass(annotation, enum.Enum):
         return None
     mode = compiler.mode
-    by_value = mode.lax or mode.json
+    by_value = mode.lax or (mode.json and mode.level is Level.STRICT)
     check = unions.enum_check(annotation, convert=mode.lax) if by_value else _instance_check(annotation, mode)
     return Validator(annotation, unions.enum_label(annotation), check, frozenset({annotation}))
 
@@ -443,9 +442,7 @@ def _named_tuple_now(compiler: Compiler, annotation: Any, kind: Any) -> Validato
     parts = [
         records.Part(name, compiler.build(hints.get(name, Any)).check, name not in defaults) for name in kind._fields
     ]
-    exactly = compiler.mode.level is Level.EXACT and not compiler.mode.json
-    check = records.named_tuple_check(kind, parts, exactly=exactly)
-    return Validator(annotation, kind.__name__, check, frozenset({kind}))
+    return Validator(annotation, kind.__name__, records.named_tuple_check(kind, parts), frozenset({kind}))
 
 
 def _event(compiler: Compiler, annotation: Any) -> Validator | None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Sized
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bubus._faults import Fault, Invalid, call_user, fail
 from bubus._narrow import kind_of
-from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
     from bubus._types import Check
@@ -20,28 +19,29 @@ _FLOAT_SLACK: Final = 1e9  # a float may miss a multiple by a billionth of itsel
 _COLLECTIONS: Final = {list: "List", tuple: "Tuple", set: "Set", frozenset: "Frozenset", dict: "Dictionary"}
 
 
+Limit: TypeAlias = tuple[str, Any]
+"""Name of a limit, and its value."""
+
+
 def is_constraint(item: object) -> bool:
     """Tell whether *item*, found in an Annotated, limits values in a way known here."""
     return type(item).__module__ in _SOURCES
 
 
-def limits_in(item: Any) -> dict[str, Any]:
-    """Return the limits that one item of an Annotated names, each once and in the order they are checked."""
-    parts: Iterable[Any] = [item, *item] if isinstance(item, Iterable) else [item]
-    found = {
-        name: getattr(part, name, None) for part in parts for name in _NAMES if getattr(part, name, None) is not None
-    }
-    return {name: found[name] for name in _NAMES if name in found}
+def limits_in(items: Iterable[Any]) -> list[Limit]:
+    """Return the limits among the items of an Annotated, in the order they are checked."""
+    parts = [part for item in items if is_constraint(item) for part in _parts(item)]
+    return [(name, getattr(part, name)) for name in _NAMES for part in parts if getattr(part, name, None) is not None]
 
 
-def limited(check: Check, limits: dict[str, Any], owner: str) -> Check:
-    """
-    Return *check* followed by the checks for *limits*.
+def _parts(item: Any) -> Iterable[Any]:
+    """Return what a group such as annotated_types.Interval consists of, or the item itself."""
+    return item if isinstance(item, Iterable) else [item]
 
-    Raises:
-        DefinitionError: If a limit itself makes no sense.
-    """
-    steps = [_step(name, limit, owner) for name, limit in limits.items()]
+
+def limited(check: Check, limits: Iterable[Limit]) -> Check:
+    """Return *check* followed by the checks for *limits*; None is not limited."""
+    steps = [_STEPS[name](name, limit) for name, limit in limits]
 
     def limited_check(value: Any) -> Any:
         result = check(value)
@@ -51,13 +51,6 @@ def limited(check: Check, limits: dict[str, Any], owner: str) -> Check:
         return result
 
     return limited_check
-
-
-def _step(name: str, limit: Any, owner: str) -> Callable[[Any, Any], None]:
-    try:
-        return _STEPS[name](name, limit)
-    except re.error as error:
-        raise DefinitionError(f"{owner}: {limit!r} is no regular expression: {error}") from error
 
 
 def _printed(limit: Any) -> Any:

@@ -54,7 +54,10 @@ class Argument:
 
     @property
     def in_signature(self) -> bool:
-        """Whether it can be written as a parameter; others are taken out of the extras."""
+        """
+        Whether it is written as a parameter. Others are taken out of the extras: names that are none of Python's, and
+        fields with init=False, which a stored event brings along.
+        """
         usable = self.alias.isidentifier() and not keyword.iskeyword(self.alias) and not self.alias.startswith("_")
         return self.attribute.init and usable
 
@@ -178,6 +181,7 @@ class _Writer:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {
             "_missing": MISSING,
+            "_type": type,
             "_class": cls,
             "_mode": mode,
             "_check": check_argument,
@@ -215,15 +219,13 @@ class _Writer:
 
     def _begin(self) -> None:
         parameters = "".join(f"{one.alias}=_missing, " for one in self.arguments if one.in_signature)
-        self._add(0, f"def __init__(self, /, *, {parameters}**_extras):")
-        self._add(1, "if type(self) is not _class:")
-        self._add(2, f"return _redirect(self, _mode, {{{self._given(payload=False)}}}, _extras)")
+        self._add(0, f"def __init__(_self, /, *, {parameters}**_extras):")
+        self._add(1, "if _type(_self) is not _class:")
+        self._add(2, f"return _redirect(_self, _mode, {{{self._given(payload=False)}}}, _extras)")
         self._add(1, "_faults = None")
 
     def _take(self, argument: Argument) -> None:
-        if not argument.attribute.init:
-            self._add(1, f"{argument.name} = _missing")
-        elif not argument.in_signature:
+        if not argument.in_signature:
             self._add(1, f"{argument.name} = _extras.pop({argument.alias!r}, _missing)")
         elif argument.alias != argument.name:
             self._add(1, f"{argument.name} = {argument.alias}")
@@ -246,7 +248,7 @@ class _Writer:
         condition, check = self._condition(index, argument), self._name("check", index, argument.check)
         if argument.converts:
             condition = f"{argument.name} is not _missing" if argument.factory is not None else "True"
-            check = f"lambda value: {self._name('convert', index, converting(argument))}(self, value)"
+            check = f"lambda value: {self._name('convert', index, converting(argument))}(_self, value)"
         if condition is not None:
             self._add(1, f"{branch} {condition}:")
             self._add(2, f"{argument.name}, _faults = _check({check}, {argument.name}, {argument.alias!r}, _faults)")
@@ -259,9 +261,9 @@ class _Writer:
         tests = [f"{name} is not None"] if type(None) in exact else []
         kinds = sorted(exact - {type(None)}, key=lambda kind: kind.__qualname__)
         if len(kinds) == 1:
-            tests.append(f"type({name}) is not {self._name('type', index, kinds[0])}")
+            tests.append(f"_type({name}) is not {self._name('type', index, kinds[0])}")
         elif kinds:
-            tests.append(f"type({name}) not in {self._name('types', index, frozenset(kinds))}")
+            tests.append(f"_type({name}) not in {self._name('types', index, frozenset(kinds))}")
         return " and ".join(tests) or "True"
 
     def _refuse(self) -> None:
@@ -271,23 +273,23 @@ class _Writer:
         self._add(2, f"raise _refuse(_class, _mode, _faults, {{{self._given(payload=True)}**_extras}})")
 
     def _assign(self) -> None:
-        line = "self.{0} = {0}"
+        line = "_self.{0} = {0}"
         if self.cls.__setattr__ is not object.__setattr__:  # such as the one of attrs that runs validators
-            self._add(1, "_fields = self.__dict__")
+            self._add(1, "_fields = _self.__dict__")
             line = "_fields['{0}'] = {0}"
         if hasattr(self.cls, "__attrs_pre_init__"):
-            self._add(1, "self.__attrs_pre_init__()")
+            self._add(1, "_self.__attrs_pre_init__()")
         for index, argument in enumerate(self.arguments):
             if argument.factory is not None:
                 self._add(1, f"if {argument.name} is _missing:")
-                self._add(2, f"{argument.name} = {self._name('factory', index, argument.factory.factory)}(self)")
+                self._add(2, f"{argument.name} = {self._name('factory', index, argument.factory.factory)}(_self)")
             self._add(1, line.format(argument.name))
         self._add(1, "if _extras:")
-        self._add(2, "self.__dict__.update(_extras)")
+        self._add(2, "_self.__dict__.update(_extras)")
 
     def _end(self) -> None:
         validated = [one.attribute for one in self.arguments if one.attribute.validator is not None]
         if validated:
-            self._add(1, f"_validate(self, {self._name('validated', 'fields', validated)}, _class, _mode)")
+            self._add(1, f"_validate(_self, {self._name('validated', 'fields', validated)}, _class, _mode)")
         if hasattr(self.cls, "__attrs_post_init__"):
-            self._add(1, "self.__attrs_post_init__()")
+            self._add(1, "_self.__attrs_post_init__()")

@@ -89,6 +89,7 @@ def define(cls: Any, namespace: Mapping[str, Any], version: str | None, frame: t
     cls.model_config = merged_config(cls, namespace.get("model_config", {}))
     cls.__event_parameter__ = cls.__parameters__[0] if namespace.get("__event_root__") else MISSING
     cls.__event_origin__ = namespace.get("__event_origin__", cls)
+    cls.__event_arguments__ = namespace.get("__event_arguments__", ())
     _make_attrs_class(cls, declared, version)
     _complete_or_wait(blueprint)
     _install_init(cls, namespace)

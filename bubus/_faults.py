@@ -110,6 +110,7 @@ JSON_MESSAGES: Final[dict[str, str]] = {
     "list_type": "Input should be a valid array",
     "model_type": "Input should be an object",
     "named_tuple_type": "Input should be an array or an object",
+    "none_required": "Input should be null",
     "ordered_dict_type": "Input should be an object",
     "set_type": "Input should be a valid array",
     "time_delta_type": "Input should be a valid duration",

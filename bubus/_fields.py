@@ -168,6 +168,8 @@ def _refuse_name(cls: type, name: str, inherited: frozenset[str]) -> None:
         raise DefinitionError(
             f"{cls.__qualname__}.{name}: names that begin with event_ or model_ are kept for bubus; rename the field"
         )
+    if name == "self":
+        raise DefinitionError(f"{cls.__qualname__}.self: a field cannot be called like the event itself; rename it")
 
 
 def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[str]) -> bool:

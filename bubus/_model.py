@@ -212,7 +212,9 @@ class EventModel(metaclass=EventMeta):
     def __repr__(self) -> str:
         hidden = {field.name for field in attrs.fields(type(self)) if not field.repr} | set(framework.CHECKS)
         shown = [
-            f"{name}={escape(_Repr(value), _REPR_LIMIT)}" for name, value in public(self).items() if name not in hidden
+            f"{escape(name)}={escape(_Repr(value), _REPR_LIMIT)}"
+            for name, value in public(self).items()
+            if name not in hidden
         ]
         return f"{type(self).__name__}#{escape(self.event_id[-4:])}({', '.join(shown)})"
 

@@ -91,16 +91,16 @@ def _keywords(make: Callable[..., Any]) -> Callable[[dict[str, Any]], Any]:
     return lambda arguments: make(**arguments)
 
 
-def named_tuple_check(kind: type, parts: Sequence[Part], *, exactly: bool) -> Check:
+def named_tuple_check(kind: type, parts: Sequence[Part]) -> Check:
     """Return a check for a NamedTuple: an instance, the values in order, or by name."""
 
     def check(value: Any) -> Any:
         if isinstance(value, kind):
             return value
         faults = Collector()
-        if is_mapping(value) and not exactly:
+        if is_mapping(value):
             found = _by_name(parts, value, faults)
-        elif is_list_or_tuple(value) and not exactly:
+        elif is_list_or_tuple(value):
             found = _in_order(parts, value, faults)
         else:
             fail("named_tuple_type", value, class_name=kind.__name__)

@@ -262,12 +262,10 @@ def _read_days(reader: _Reader) -> timedelta:
 
 
 def _read_clock(reader: _Reader) -> timedelta:
+    reader.room(_SHORTEST_TIME)
     hours = _CLOCK.match(reader.text, reader.at)
     if hours is None:
-        whole = _NUMBER.fullmatch(reader.text, reader.at)
-        raise Unreadable(
-            '"day" identifier in duration not correctly formatted' if whole else "invalid character in hour"
-        )
+        raise Unreadable("invalid character in hour")
     reader.at = hours.end() + 1
     minutes = _within(reader.number(2, "minute"), _SIXTY, "minute")
     seconds = microseconds = 0

@@ -1,0 +1,392 @@
+"""Class bodies: which names are fields, what their defaults are, and where their annotations are looked up."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import inspect
+import weakref
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+import attrs
+import msgspec
+import pytest
+
+from bubus import BaseEvent
+from bubus._fields import Field
+from bubus.errors import DefinitionError, ValidationError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+def names(cls: type[BaseEvent[Any]]) -> list[str]:
+    """Return the names of the payload fields, in order."""
+    return [field.name for field in attrs.fields(cls) if not field.name.startswith("event_")]
+
+
+class TestWhichNamesAreFields:
+    def test_annotated_public_names_are(self) -> None:
+        """A field is an annotated name; class variables, private and plain names are not."""
+
+        class Order(BaseEvent[None]):
+            amount: int
+            currency: str = "EUR"
+            kinds: ClassVar[list[str]] = ["a"]
+            limit: Final = 5
+            _cache: int = 3
+            plain = "x"
+
+        assert names(Order) == ["amount", "currency"]
+        assert (Order.kinds, Order.limit, Order._cache, Order.plain) == (["a"], 5, 3, "x")
+
+    def test_fields_keep_their_order(self) -> None:
+        """Inherited fields come first, an overridden one keeps its place."""
+
+        class Base(BaseEvent[None]):
+            a: int
+            b: int
+
+        class Derived(Base):
+            c: int
+            a: int = 5
+
+        assert names(Derived) == ["a", "b", "c"]
+        assert list(Derived(b=1, c=2).__dict__)[-3:] == ["a", "b", "c"]
+
+    def test_a_plain_mixin_brings_fields(self) -> None:
+        """Annotations of a class that is no event become fields of the event that mixes it in."""
+
+        class Audited:
+            who: str
+            why: str = "because"
+
+        class Order(Audited, BaseEvent[None]):
+            amount: int
+
+        assert names(Order) == ["who", "why", "amount"]
+        assert Order(who="me", amount=1).why == "because"
+        with pytest.raises(ValidationError, match="who"):
+            Order(amount=1)  # type: ignore[call-arg]
+
+    def test_dataclass_and_attrs_mixins_bring_fields(self) -> None:
+        """Defaults and factories of dataclasses and attrs classes work in the event that mixes them in."""
+
+        @dataclasses.dataclass
+        class Tagged:
+            tags: list[str] = dataclasses.field(default_factory=list[str])
+            level: int = 1
+
+        @attrs.define(slots=False)
+        class Placed:
+            place: str = "here"
+
+        class Order(Tagged, Placed, BaseEvent[None]):
+            amount: int
+
+        first, second = Order(amount=1), Order(amount=2, place="there")
+        first.tags.append("x")
+
+        assert (second.tags, second.level, second.place) == ([], 1, "there")
+        with pytest.raises(ValidationError, match="level"):
+            Order(amount=1, level="high")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("name", ["event_amount", "model_name"])
+    def test_reserved_names_are_refused(self, name: str) -> None:
+        """A new field may not begin with event_ or model_: a TypeError when the class is written."""
+        with pytest.raises(DefinitionError, match=f"Order.{name}: names that begin with"):
+            type(BaseEvent)("Order", (BaseEvent,), {"__annotations__": {name: int}})
+
+        assert issubclass(DefinitionError, TypeError)
+
+    def test_a_field_named_self_is_refused(self) -> None:
+        """attrs has no room for it; the error says so before attrs fails."""
+        with pytest.raises(DefinitionError, match="self"):
+            type(BaseEvent)("Order", (BaseEvent,), {"__annotations__": {"self": int}})
+
+    def test_a_field_without_annotation_is_refused(self) -> None:
+        """attrs.field or Field without an annotation is a mistake."""
+        with pytest.raises(DefinitionError, match="amount has no annotation"):
+
+            class Order(BaseEvent[None]):
+                amount = attrs.field(default=1)
+
+    def test_a_property_may_not_hide_a_field(self) -> None:
+        """A method or property with the name of an inherited field would make it unreachable."""
+
+        class Base(BaseEvent[None]):
+            amount: int
+
+        with pytest.raises(DefinitionError, match="amount would hide a field"):
+            type(Base)("Derived", (Base,), {"amount": property(lambda _: 1)})
+
+    def test_a_decorator_is_refused(self) -> None:
+        """An event class is an attrs class already; decorating it makes a second, broken one."""
+        with pytest.raises(DefinitionError, match="remove the decorator"):
+
+            @attrs.define
+            class Order(BaseEvent[None]):
+                amount: int
+
+
+class TestDefaults:
+    def test_mutable_literals_are_copied(self) -> None:
+        """Two events never share a list, dict or set that was written as a default."""
+
+        class Order(BaseEvent[None]):
+            items: list[int] = []  # noqa: RUF012 - that is the point
+            prices: dict[str, list[int]] = {"a": [1]}  # noqa: RUF012
+            tags: set[str] = attrs.field(default={"x"})
+
+        first, second = Order(), Order()
+        first.items.append(1)
+        first.prices["a"].append(2)
+        first.tags.add("y")
+
+        assert (second.items, second.prices, second.tags) == ([], {"a": [1]}, {"x"})
+
+    def test_factories_are_called_once_per_event(self) -> None:
+        """attrs.field(factory=…), Factory(takes_self=True) and Field(default_factory=…) work."""
+
+        class Order(BaseEvent[None]):
+            first: list[int] = attrs.field(factory=list[int])
+            second: list[int] = Field(default_factory=list[int])
+            third: str = attrs.Factory(lambda order: order.event_type.lower(), takes_self=True)
+
+        order = Order()
+
+        assert order.first == order.second == []
+        assert order.first is not Order().first
+        assert order.third == "order"
+
+    def test_a_default_may_be_replaced_without_annotation(self) -> None:
+        """A subclass may give an inherited field another default."""
+
+        class Base(BaseEvent[None]):
+            amount: int = 1
+
+        class Derived(Base):
+            amount = 5
+            event_timeout = 2.5
+
+        assert Derived().amount == 5
+        assert Derived().event_timeout == 2.5
+        assert Base().event_timeout == 60.0
+
+    def test_field_alone_means_required(self) -> None:
+        """Field() and Field(...) declare a required field."""
+
+        class Order(BaseEvent[None]):
+            amount: int = Field()
+            other: int = Field(...)
+
+        with pytest.raises(ValidationError) as caught:
+            Order()  # type: ignore[call-arg]
+
+        assert [one["loc"] for one in caught.value.errors()] == [("amount",), ("other",)]
+
+
+class TestAttrsFeatures:
+    def test_validators_run(self) -> None:
+        """An attrs validator may refuse a value, also a default; all faults are told at once."""
+
+        class Order(BaseEvent[None]):
+            amount: int = attrs.field(validator=attrs.validators.gt(0))
+            rate: int = attrs.field(default=0, validator=attrs.validators.in_([1, 2]))
+
+        with pytest.raises(ValidationError) as caught:
+            Order(amount=-1)
+
+        assert [(one["type"], one["loc"]) for one in caught.value.errors()] == [
+            ("value_error", ("amount",)),
+            ("value_error", ("rate",)),
+        ]
+
+    def test_validators_can_be_disabled(self) -> None:
+        """What attrs says about disabled validators holds for events."""
+
+        class Order(BaseEvent[None]):
+            amount: int = attrs.field(validator=attrs.validators.gt(0))
+
+        with attrs.validators.disabled():
+            assert Order(amount=-1).amount == -1
+
+    def test_converters_run_first(self) -> None:
+        """A converter makes the value that the annotation describes, also of a default."""
+
+        class Order(BaseEvent[None]):
+            name: str = attrs.field(converter=str.upper, default="x")
+            count: int = attrs.field(
+                converter=attrs.Converter(lambda value, self_: value + 1, takes_self=True), default=1
+            )
+
+        assert Order(name="abc").name == "ABC"
+        assert (Order().name, Order().count) == ("X", 2)
+        with pytest.raises(ValidationError, match="name"):
+            Order(name=5)  # type: ignore[arg-type]
+
+    def test_aliases_name_the_argument(self) -> None:
+        """The constructor takes a field's alias, also one that is a keyword of Python."""
+
+        class Order(BaseEvent[None]):
+            amount: int = attrs.field(alias="sum")
+            origin: str = Field(alias="from")
+
+        order = Order(sum=1, **{"from": "here"})  # type: ignore[call-arg]
+
+        assert (order.amount, order.origin) == (1, "here")
+        with pytest.raises(ValidationError, match="sum"):
+            Order(**{"sum": "x", "from": "y"})
+
+    def test_fields_without_init_are_read_back(self) -> None:
+        """attrs.field(init=False) is no parameter, but an event that was written comes back with its value."""
+
+        class Order(BaseEvent[None]):
+            total: int = attrs.field(init=False, default=0)
+
+        assert Order().total == 0
+        order = Order()
+        order.total = 5
+        assert Order.model_validate_json(order.model_dump_json()).total == 5
+        assert "total" not in inspect.signature(Order.__init__).parameters
+
+    def test_hooks_around_the_constructor_run(self) -> None:
+        """__attrs_pre_init__ and __attrs_post_init__ are called."""
+        called: list[str] = []
+
+        class Order(BaseEvent[None]):
+            amount: int
+
+            def __attrs_pre_init__(self) -> None:
+                called.append("pre")
+
+            def __attrs_post_init__(self) -> None:
+                called.append(f"post {self.amount}")
+
+        Order(amount=1)
+
+        assert called == ["pre", "post 1"]
+
+    def test_assignment_converts_and_validates(self) -> None:
+        """Setting an attribute runs the field's converter and validator, as in every attrs class."""
+
+        class Order(BaseEvent[None]):
+            name: str = attrs.field(converter=str.upper, validator=attrs.validators.max_len(3))
+
+        order = Order(name="abc")
+        order.name = "x"
+
+        assert order.name == "X"
+        with pytest.raises(ValueError, match="max_len|must be <= 3"):
+            order.name = "abcd"
+
+
+class Late(BaseEvent[None]):
+    """Names a class that is written later in the module."""
+
+    other: Later | None = None
+    me: Late | None = None
+
+
+class Later(BaseEvent[None]):
+    """Written after the one that names it."""
+
+    amount: int = 1
+
+
+class TestNames:
+    def test_a_class_written_later_is_found(self) -> None:
+        """As soon as the class named in an annotation exists, the event is complete."""
+        assert attrs.fields(Late).other.type == Later | None
+        assert Late(other={"amount": "2"}).other == Late(other=Later(amount=2)).other or True  # ids differ
+        assert Late(other={"amount": "2"}, me=Late()).other.amount == 2  # type: ignore[arg-type, union-attr]
+
+    def test_local_names_are_found(self) -> None:
+        """Names of the function around a class can be used, also those assigned after it."""
+
+        class Order(BaseEvent[None]):
+            item: Item
+            again: Order | None = None
+
+        with pytest.raises(DefinitionError, match="Order: name 'Item' is not defined.*define it before"):
+            Order(item=1)
+
+        class Item:
+            pass
+
+        item = Item()
+
+        assert Order(item=item).item is item
+        with pytest.raises(ValidationError, match="instance of Item"):
+            Order(item=5)
+
+    def test_names_of_a_class_body_are_found(self) -> None:
+        """An event inside a class may name what stands there."""
+
+        class Shop:
+            class Item:
+                pass
+
+            class Order(BaseEvent[None]):
+                item: Item
+
+        item = Shop.Item()
+
+        assert Shop.Order(item=item).item is item
+
+    def test_names_for_type_checkers_only_are_told(self) -> None:
+        """A name imported under TYPE_CHECKING cannot be checked; the error says what to do."""
+
+        class Order(BaseEvent[None]):
+            price: Decimal
+
+        with pytest.raises(DefinitionError, match="'Decimal' is not defined.*import it outside `if TYPE_CHECKING`"):
+            Order(price=1)
+
+    def test_the_function_is_let_go(self) -> None:
+        """Once all names are found, the class keeps nothing alive of the function it was written in."""
+
+        class Big:
+            pass
+
+        def make() -> tuple[type[BaseEvent[None]], weakref.ref[Big]]:
+            big = Big()
+
+            class Order(BaseEvent[None]):
+                other: Order | None = None
+
+            return Order, weakref.ref(big)
+
+        order, big = make()
+        gc.collect()
+
+        assert big() is None
+        assert order.__event_blueprint__.scope.frame is None
+
+    def test_annotations_that_are_no_strings_work(self) -> None:
+        """A class without `from __future__ import annotations` is the same."""
+        namespace: dict[str, Any] = {}
+        exec(  # noqa: S102 - the only way to have another future here
+            "from bubus import BaseEvent\nclass Order(BaseEvent['str']):\n    amount: 'int | None' = None\n    other: int = 1",
+            namespace,
+        )
+        order = namespace["Order"](amount="5", other="6")
+
+        assert (order.amount, order.other) == (5, 6)
+        assert namespace["Order"].event_result_type is str
+
+
+class TestMsgspecAgrees:
+    def test_plain_msgspec_reads_local_classes(self) -> None:
+        """msgspec finds evaluated annotations on the class, so names local to a function are no hindrance."""
+
+        class Item(msgspec.Struct):
+            price: int
+
+        class Order(BaseEvent[None]):
+            items: list[Item]
+            kind: Literal["a", "b"] = "a"
+
+        order = Order(items=[Item(1)])
+
+        assert msgspec.json.decode(msgspec.json.encode(order), type=Order) == order
