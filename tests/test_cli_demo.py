@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import math
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -455,6 +457,10 @@ def read_one(order: dict[str, Any]) -> OrderPlaced | Damage:
         (("payment", "last4"), "12345", Kind.WRONG_TYPE),
         (("order_id",), "", Kind.WRONG_TYPE),
         (("order_id",), "x" * 41, Kind.WRONG_TYPE),
+        (("order_id",), "\ud800", Kind.NOT_JSON),
+        (("event_timeout",), 1e-9, Kind.RESERVED_FIELD),
+        (("event_id",), "0195f5a0-0000-7000-8000-000000000000", Kind.RESERVED_FIELD),
+        (("_event_state",), {}, Kind.WRONG_TYPE),
     ],
 )
 def test_kinds_of_damage(intact_lines: list[bytes], path: tuple[str | int, ...], value: object, kind: Kind) -> None:
@@ -478,10 +484,64 @@ def test_the_gravest_of_several_faults_counts(intact_lines: list[bytes]) -> None
     assert fault.kind is Kind.MISSING_FIELD
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (b'{"order_id":"R1","note":"half', Kind.TORN_LINE),
+        (b'{"order_id":"R1","note":"half\\', Kind.TORN_LINE),
+        (b'{"order_id":"R1","items":[{', Kind.TORN_LINE),
+        (b'{"order_id":', Kind.TORN_LINE),
+        (b'{"order_id":}', Kind.NOT_JSON),
+        (b'{"note":"}"', Kind.TORN_LINE),
+        (b'{"note":"{"}}', Kind.NOT_JSON),
+        (b'"R1"', Kind.NOT_AN_OBJECT),
+        (b"9" * 5_000, Kind.NOT_JSON),
+        (b"[" * 30, Kind.NOT_JSON),
+        (b"[" * 500_000, Kind.TOO_DEEP),
+        (b'{"' + b'\\"' * 500_000, Kind.TORN_LINE),
+        (b'{"' + b'\\"' * 500_000 + b"{" * 33, Kind.TORN_LINE),
+        (b'{"\xed\xa0\x80":1}', Kind.BAD_UTF8),
+    ],
+    ids=itertools.count(),
+)
+def test_lines_that_are_no_order(line: bytes, kind: Kind) -> None:
+    """Torn, foreign and hostile lines get their kind at once, however long they are."""
+    fault = Reader().read(Line(1, line, len(line)))
+    assert isinstance(fault, Damage)
+    assert fault.kind is kind
+
+
 def test_brackets_within_strings_are_no_nesting(intact_lines: list[bytes]) -> None:
     """Depth counts objects and arrays, not what a customer wrote."""
     order = json.loads(intact_lines[0]) | {"note": '\\"' + "[{" * 100}
     assert not isinstance(read_one(order), Damage)
+
+
+def test_random_damage_never_stops_the_reader(intact_lines: list[bytes]) -> None:
+    """Whatever is done to the bytes of an order, the result is an order or a kind of damage, never an exception."""
+    chance = random.Random(7)
+    spoilers = (
+        b'"',
+        b"{",
+        b"]",
+        b"\\",
+        b"\x00",
+        b"\xff",
+        b"null",
+        b"1e999",
+        b'"1E+99999999999999999999"',
+        b'"-0"',
+        b'""',
+    )
+    reader = Reader()
+    found: Counter[str] = Counter()
+    for number in range(3_000):
+        data = bytearray(chance.choice(intact_lines))
+        spot = chance.choice(list(re.finditer(rb'"[^"]*"|\d+|.', data)))
+        data[spot.start() : spot.end()] = chance.choice(spoilers)
+        fault = reader.read(Line(number, bytes(data), len(data)))
+        found[fault.kind if isinstance(fault, Damage) else "intact"] += 1
+    assert len(found) >= 7
 
 
 def test_a_line_without_end_is_not_held_in_memory() -> None:

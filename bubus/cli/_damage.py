@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from bubus._codec import depth_exceeds
 from bubus._tree import escape
 from bubus.cli._orders import Currency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bubus.cli._orders import Item, OrderPlaced
     from bubus.errors import ValidationError
@@ -24,7 +26,9 @@ DEEPEST = 32
 LARGEST = Decimal(10) ** 12
 """No amount is larger; so none can overflow when it is multiplied."""
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# The quantifiers are possessive: no line can make the search take more than one pass.
+_TOKENS = re.compile(rb'(?P<text>"(?:[^"\\]++|\\.)*+(?P<end>"?))|[\[\]{}]', re.DOTALL)
+_OPENING, _CLOSING = (b"[", b"{"), (b"]", b"}")
 _COIN = {
     Currency.CHF: Decimal("0.05"),
     Currency.JPY: Decimal(1),
@@ -43,6 +47,7 @@ class Kind(StrEnum):
     TORN_LINE = "torn_line"
     NOT_JSON = "not_json"
     NOT_AN_OBJECT = "not_an_object"
+    RESERVED_FIELD = "reserved_field"
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"
     UNKNOWN_CURRENCY = "unknown_currency"
@@ -79,16 +84,27 @@ def in_bytes(data: bytes) -> Iterator[Damage]:
         data.decode()
     except UnicodeDecodeError as error:
         yield Damage(Kind.BAD_UTF8, f"byte {error.start} is no UTF-8: {error.reason}")
-    if (levels := _depth(data)) > DEEPEST:
-        yield Damage(Kind.TOO_DEEP, f"{levels} levels of nesting, where {DEEPEST} are allowed")
+    if _too_deep(data):
+        yield Damage(Kind.TOO_DEEP, f"objects and arrays are nested more than {DEEPEST} levels deep")
 
 
 def in_syntax(data: bytes, problem: str) -> Damage:
-    """Tell a line that ends too early from one that is no JSON at all."""
-    bare = _STRINGS.sub(b"", data)
-    if bare.lstrip().startswith(b"{") and (b'"' in bare or _opened(bare) > 0):
-        return Damage(Kind.TORN_LINE, f"the line ends in the middle of an order: {problem}")
-    return Damage(Kind.NOT_JSON, problem)
+    """Tell a line that ends too early from one that is JSON but no object, and from one that is no JSON at all."""
+    if data.lstrip().startswith(b"{"):
+        torn = _ends_inside(data)
+        return Damage(Kind.TORN_LINE, "the line ends inside an order") if torn else Damage(Kind.NOT_JSON, problem)
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return Damage(Kind.NOT_JSON, problem)
+    return Damage(Kind.NOT_AN_OBJECT, f"an order is an object, not {escape(repr(value), 60)}")
+
+
+def in_names(fields: Iterable[str]) -> Iterator[Damage]:
+    """Yield the fields that are the bus' own business: a file must not choose an event's id, parent or timeout."""
+    for name in fields:
+        if name.startswith("event_"):
+            yield Damage(Kind.RESERVED_FIELD, f"{escape(name, 40)}: names that start with event_ are not for orders")
 
 
 def in_fields(error: ValidationError) -> Iterator[Damage]:
@@ -109,19 +125,18 @@ def in_order(order: OrderPlaced) -> Iterator[Damage]:
         yield Damage(Kind.WRONG_TOTAL, f"total: {order.total} is stated, the items and shipping make {due}")
 
 
-def _depth(data: bytes) -> int:
+def _too_deep(data: bytes) -> bool:
     # nearly every line has fewer brackets than levels are allowed: those are not looked at one by one
-    if data.count(b"[") + data.count(b"{") <= DEEPEST:
-        return 0
-    deepest = level = 0
-    for character in _STRINGS.sub(b"", data):
-        level += (character in b"[{") - (character in b"]}")
-        deepest = max(deepest, level)
-    return deepest
+    return data.count(b"[") + data.count(b"{") > DEEPEST and depth_exceeds(data, DEEPEST)
 
 
-def _opened(bare: bytes) -> int:
-    return sum(bare.count(opening) for opening in (b"{", b"[")) - sum(bare.count(end) for end in (b"}", b"]"))
+def _ends_inside(data: bytes) -> bool:
+    opened = 0
+    for token in _TOKENS.finditer(data):
+        if token["text"] and not token["end"]:
+            return True
+        opened += (token[0] in _OPENING) - (token[0] in _CLOSING)
+    return opened > 0
 
 
 def _kind_of_field(fault: dict[str, Any]) -> Kind:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import msgspec
 
-from bubus._tree import escape
+from bubus._codec import Unreadable, read_object
 from bubus.cli import _damage
 from bubus.cli._damage import Damage, Kind
 from bubus.cli._lines import LONGEST, Line
@@ -25,7 +25,7 @@ REMEMBERED = 100_000
 class Reader:
     """Turns lines into orders; it remembers the ids of the last `REMEMBERED` orders, with their lines."""
 
-    _seen: dict[str, int] = attrs.Factory(dict[str, int])
+    _seen: OrderedDict[str, int] = attrs.Factory(OrderedDict[str, int])
 
     def read(self, line: Line) -> OrderPlaced | Damage:
         """Return the order that *line* holds, or the gravest fault."""
@@ -34,10 +34,9 @@ class Reader:
         if fault := _gravest(_damage.in_bytes(line.data)):
             return fault
         try:
-            fields: object = msgspec.json.decode(line.data)
-        except msgspec.DecodeError as error:
+            order = _order(read_object(line.data))
+        except Unreadable as error:
             return _damage.in_syntax(line.data, str(error))
-        order = _order(fields)
         if isinstance(order, Damage):
             return order
         return _gravest(_damage.in_order(order)) or self._repeated(order, line) or order
@@ -47,21 +46,17 @@ class Reader:
         if first != line.number:
             return Damage(Kind.DUPLICATE_ID, f"order_id: {order.order_id!r} is that of line {first}")
         if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
         return None
 
 
-def _order(fields: object) -> OrderPlaced | Damage:
-    if not _is_object(fields):
-        return Damage(Kind.NOT_AN_OBJECT, f"an order is an object, not {escape(repr(fields), 60)}")
+def _order(fields: dict[str, Any]) -> OrderPlaced | Damage:
+    if fault := _gravest(_damage.in_names(fields)):
+        return fault
     try:
-        return OrderPlaced(**fields)
+        return OrderPlaced.model_validate(fields)
     except ValidationError as error:
         return _gravest(_damage.in_fields(error)) or Damage(Kind.WRONG_TYPE, str(error))
-
-
-def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    return isinstance(value, dict)
 
 
 def _gravest(faults: Iterable[Damage]) -> Damage | None:

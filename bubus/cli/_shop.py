@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _DECLINES = {"0002": "the issuer declined it", "9995": "insufficient funds", "0069": "it has expired"}
 
 _PATIENCE = {"REY": 0.05}
-"""Seconds that a warehouse has to answer, where the line to its region is known to be down at times: as it is today."""
+"""Seconds that the warehouses of a region have to answer; the line to this one is down, they never do."""
 
 
 class CardDeclinedError(BubusError):
