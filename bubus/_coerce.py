@@ -15,7 +15,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, SupportsFloat, cast
 from uuid import UUID
 
 import attrs
@@ -110,7 +110,7 @@ def _float_or_none(value: object) -> float | None:
     if isinstance(value, type) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
         return None
     try:
-        return float(value)  # pyright: ignore[reportArgumentType] - has one of the two methods float() asks for
+        return float(cast("SupportsFloat", value))  # or it has __index__
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -225,8 +225,9 @@ def _alias(compiler: Compiler, annotation: Any) -> Validator | None:
 def _type_variable(compiler: Compiler, annotation: Any) -> Validator | None:
     if not isinstance(annotation, typing.TypeVar):
         return None
-    if getattr(annotation, "__default__", te.NoDefault) not in (te.NoDefault, None):
-        return compiler.build(annotation.__default__)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType] - PEP 696, from typing_extensions before 3.13
+    default = getattr(annotation, "__default__", te.NoDefault)
+    if default is not te.NoDefault and default is not None:
+        return compiler.build(default)
     if annotation.__constraints__:
         return compiler.build(typing.Union[annotation.__constraints__])  # noqa: UP007 - not known before run time
     return compiler.build(annotation.__bound__ or Any)

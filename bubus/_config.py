@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from typing_extensions import TypedDict
 
@@ -34,7 +34,8 @@ def merged_config(cls: type, own: Mapping[str, Any]) -> ConfigDict:
         merged.update(base.__dict__.get("model_config", {}))
     for key, value in own.items():
         _check(cls, key, value)
-    return ConfigDict(**{**merged, **own})
+        merged[key] = value
+    return cast("ConfigDict", merged)
 
 
 def _check(cls: type, key: str, value: object) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Sized
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bubus._faults import Fault, Invalid, call_user, fail
 from bubus._narrow import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sized
+
     from bubus._types import Check
 
 _NAMES: Final = ("multiple_of", "le", "lt", "ge", "gt", "min_length", "max_length", "pattern", "tz", "func")
@@ -36,7 +37,7 @@ def limits_in(items: Iterable[Any]) -> list[Limit]:
 
 def _parts(item: Any) -> Iterable[Any]:
     """Return what a group such as annotated_types.Interval consists of, or the item itself."""
-    return item if isinstance(item, Iterable) else [item]
+    return iter(item) if hasattr(item, "__iter__") else [item]
 
 
 def limited(check: Check, limits: Iterable[Limit]) -> Check:
@@ -77,7 +78,7 @@ def _is_multiple(result: Any, factor: Any) -> bool:
         return bool(result % factor == 0)
     rest = abs(result % factor)
     slack = abs(result) / _FLOAT_SLACK
-    return rest <= slack or abs(rest - factor) <= slack
+    return bool(rest <= slack or abs(rest - factor) <= slack)
 
 
 def _length(name: str, limit: int) -> Callable[[Any, Any], None]:

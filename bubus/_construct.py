@@ -30,6 +30,8 @@ Init: TypeAlias = Callable[..., None]
 Faults: TypeAlias = "list[Fault] | None"
 
 _CONVERTER: Final[Any] = attrs.Converter
+_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
+_WRITTEN: Final = weakref.WeakSet[Init]()
 _serial: Final = itertools.count(1)
 
 
@@ -75,7 +77,7 @@ class Argument:
     def factory(self) -> Any:
         """The factory for the default if it wants the event itself, else None."""
         default: Any = self.attribute.default
-        return default if isinstance(default, attrs.Factory) and default.takes_self else None  # type: ignore[arg-type] - a class at run time
+        return default if isinstance(default, _FACTORY) and default.takes_self else None
 
 
 def write_init(cls: type, arguments: list[Argument], mode: Mode) -> Init:
@@ -89,8 +91,19 @@ def write_init(cls: type, arguments: list[Argument], mode: Mode) -> Init:
     init: Init = writer.names["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__module__ = cls.__module__
-    init.__event_written__ = True  # type: ignore[attr-defined] - tells it from constructors that users write
+    _WRITTEN.add(init)
     return init
+
+
+def stands_in(init: Init) -> Init:
+    """Return *init*, which will be replaced by a written constructor, and counts as one until then."""
+    _WRITTEN.add(init)
+    return init
+
+
+def is_written(init: object) -> bool:
+    """Tell whether *init* is a constructor made here, and not one that a user wrote."""
+    return init in _WRITTEN
 
 
 # -- what the constructors call ----------------------------------------------------------------------------------------
@@ -238,7 +251,7 @@ class _Writer:
         self._add(1, f"if {argument.name} is _missing:")
         if argument.factory is not None:
             self._add(2, "pass")
-        elif isinstance(default, attrs.Factory):  # type: ignore[arg-type] - a class at run time
+        elif isinstance(default, _FACTORY):
             self._add(2, f"{argument.name} = {self._name('factory', index, default.factory)}()")
         else:
             self._add(2, f"{argument.name} = {self._name('default', index, default)}")

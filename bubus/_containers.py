@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bubus._faults import Collector, Invalid, fail, fault
-from bubus._narrow import is_mapping
+from bubus._narrow import kind_of
 
 if TYPE_CHECKING:
     from bubus._types import Check
 
 _NO_LIST: Final = (str, bytes, bytearray, Mapping)
+
+_KEPT: Final[dict[type, Callable[[list[Any]], Any]]] = {tuple: tuple, deque: deque}
+"""Classes of sequences that stay what they are."""
 
 Accepts = Callable[[object], bool]
 
@@ -111,16 +114,17 @@ def tuple_check(accepts: Accepts, items: Sequence[Check]) -> Check:
 
 
 def sequence_check(kind: type, item: Check | None) -> Check:
-    """Return a check for an abstract sequence or iterable; lists, tuples and deques keep their type."""
+    """Return a check for an abstract sequence or iterable; tuples and deques keep their type, others become lists."""
 
     def check(value: Any) -> Any:
-        if isinstance(value, str | bytes):
-            fail("sequence_str", value, type_name=type(value).__name__)
-        if not isinstance(value, kind) or is_mapping(value):
+        own = kind_of(value)
+        if issubclass(own, (str, bytes)):
+            fail("sequence_str", value, type_name=own.__name__)
+        if not issubclass(own, kind) or issubclass(own, Mapping):
             fail("is_instance_of", value, **{"class": kind.__name__})
         values = list(value)
-        results = values if item is None else each(item, values)
-        return type(value)(results) if type(value) in (tuple, deque) else results
+        make = _KEPT.get(own, list)
+        return make(values if item is None else each(item, values))
 
     return check
 

@@ -12,7 +12,7 @@ import typing_extensions as te
 
 from bubus._compile import compile_type
 from bubus._config import merged_config
-from bubus._construct import Argument, Init, write_init
+from bubus._construct import Argument, Init, is_written, stands_in, write_init
 from bubus._faults import Invalid
 from bubus._fields import Declaration, Scope, UnknownName, declarations, evaluated, own_copy
 from bubus._framework import CHECKS, EXACT, WIRE_NAME, schema_of
@@ -352,7 +352,7 @@ def _inherits_own_init(cls: type) -> bool:
         init = base.__dict__.get("__init__")
         made = attrs.has(base) or "__dataclass_fields__" in base.__dict__
         if init is not None and ("__event_blueprint__" in base.__dict__ or not made):
-            return not hasattr(init, "__event_written__")
+            return not is_written(init)
     return False
 
 
@@ -365,6 +365,5 @@ def _first_init(blueprint: Blueprint) -> Init:
             blueprint.cls.__init__ = init
         init(self, **arguments)
 
-    first: Init = __init__
-    first.__event_written__ = True  # type: ignore[attr-defined]
+    first = stands_in(__init__)
     return first

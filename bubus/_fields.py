@@ -31,7 +31,7 @@ ALIAS: Final = "bubus.alias"
 
 RESERVED_PREFIXES: Final = ("event_", "model_")
 _NOT_FIELDS: Final = frozenset({"model_config", "event_result_type"})
-_EMPTY: Final = frozenset({list, dict, set})
+_EMPTY: Final[dict[type, Callable[[], Any]]] = {list: list, dict: dict, set: set}
 _OPTIMIZED: Final = 0x1  # inspect.CO_OPTIMIZED: set for functions, not for class bodies and modules
 _UNDECLARED: Final = (object, Generic, Protocol)
 _SOURCE_TYPE: Final = kind_of(attrs.field())  # attrs does not name it
@@ -218,7 +218,5 @@ def own_copy(default: Any) -> Any:
     """Return *default* itself if it cannot change, else a factory that makes a copy per instance."""
     if isinstance(default, Hashable):
         return default
-    kind = kind_of(default)
-    if kind in _EMPTY and len(default) == 0:
-        return attrs.Factory(kind)
-    return attrs.Factory(lambda: copy.deepcopy(default))
+    make = _EMPTY.get(kind_of(default))
+    return attrs.Factory(lambda: copy.deepcopy(default)) if make is None or default else attrs.Factory(make)

@@ -34,7 +34,7 @@ _STATE: Final = "_event_state"
 _REPR_LIMIT: Final = 60  # characters per value
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(Field, attrs.field))
+@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(Field, attrs.field))
 class EventMeta(type):
     """Makes every subclass of `EventModel` an attrs class with a constructor of its own; no decorator is needed."""
 

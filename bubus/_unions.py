@@ -71,7 +71,8 @@ def _best_record(levels: Levels, value: Mapping[Any, Any]) -> Any:
 
     Between two records the one with more fields in the dict, else the one that is closer, else the first.
     """
-    best, best_fields, best_level = MISSING, None, -1
+    best: Any = MISSING
+    best_fields, best_level = None, -1
     for position, member in enumerate(levels[-1]()):
         found, level = _closest(levels, position, value)
         if found is MISSING:
@@ -79,12 +80,17 @@ def _best_record(levels: Levels, value: Mapping[Any, Any]) -> Any:
         fields = None if member.fields is None else len(member.fields & value.keys())
         if fields is None and level == len(levels):
             return found
-        comparable = fields is not None and best_fields is not None and fields != best_fields
-        if fields > best_fields if comparable else level > best_level:  # type: ignore[operator] - both are numbers here
+        if best is MISSING or _fits_better(fields, best_fields, level > best_level):
             best, best_fields, best_level = found, fields, level
     if best is MISSING:
         raise Invalid(_all_faults(levels[-1](), value))
     return best
+
+
+def _fits_better(fields: int | None, best: int | None, closer: bool) -> bool:  # noqa: FBT001 - what decides otherwise
+    if fields is None or best is None or fields == best:
+        return closer
+    return fields > best
 
 
 def _closest(levels: Levels, position: int, value: object) -> tuple[Any, int]:

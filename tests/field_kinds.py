@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import collections
-import collections.abc as abc
 import dataclasses
 import datetime as dt
 import enum
 import fractions
 import types
 import uuid
+from collections import abc
 from decimal import Decimal
 from pathlib import Path, PurePath
-from typing import (
+from typing import (  # noqa: UP035 - the old names may be used
     TYPE_CHECKING,
     Annotated,
     Any,
@@ -21,6 +21,7 @@ from typing import (
     Literal,
     NamedTuple,
     NewType,
+    NotRequired,
     Optional,
     Set,
     Tuple,
@@ -30,10 +31,23 @@ from typing import (
 
 import annotated_types as at
 import msgspec
-from typing_extensions import NotRequired, TypeAliasType, TypedDict, TypeVar
+from typing_extensions import TypeAliasType, TypedDict, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+E = TypeVar("E")
+
+
+def made(cls: Callable[..., E], /, *arguments: Any, **more: Any) -> E:
+    """Return ``cls(…)``, out of sight of type checkers: for arguments that are wrong on purpose."""
+    return cls(*arguments, **more)
+
+
+def new_class(name: str, *bases: Any, **body: Any) -> Any:
+    """Return a new class, out of sight of type checkers."""
+    return types.new_class(name, bases, exec_body=lambda namespace: namespace.update(body))
 
 
 class Text(str):
@@ -223,11 +237,12 @@ class MyIterable:
         return iter([1, 2])
 
 
+CALLABLE: Any = abc.Callable
 UserId = NewType("UserId", int)
 T = TypeVar("T")
 Bound = TypeVar("Bound", bound=int)
 Either = TypeVar("Either", int, str)
-Json = TypeAliasType("Json", "Union[dict[str, Json], list[Json], int, None]")
+Json = TypeAliasType("Json", "dict[str, Json] | list[Json] | int | None")
 
 NUMBERS_AND_TEXT: list[Any] = [
     *(1, 0, 2, True, 1.0, 1.5, float("nan"), float("inf"), 1e300, 2**70, -(2**70), 10**400, 1 + 0j),
@@ -268,7 +283,7 @@ MOMENTS: list[Any] = [
     *("1 00:00:01", "-01:02:03", "25:00:00", "100:00:00", "1 day ", "1day", "P1000000000D", "PT1", "P1.5D", "PT1,5S"),
     *("999999999 days", "1000000000 days", "PT-1S", "1 DAYS", "D", "1:02:03", "01:2:03", b"2020-01-01", b"1", b"P1D"),
     *(0, 1, 1.5, True, -1, 10**12, 2 * 10**10, 2 * 10**10 + 1, 10**20, float("nan"), float("inf"), 1e20, -1e20, 86400),
-    *(dt.date(2020, 1, 1), dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 1, 1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC)),
+    *(dt.date(2020, 1, 1), dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 1, 1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC)),  # noqa: DTZ001 - naive on purpose
     *(dt.time(1), dt.timedelta(1), None, [], Decimal("1.5"), Whole(1), Text("2020-01-01")),
 ]
 UUIDS: list[Any] = [
@@ -279,7 +294,7 @@ UUIDS: list[Any] = [
 ]
 SOME_OF_EACH: list[Any] = [
     *(1, "1", 1.0, 1.5, True, None, b"1", "a", b"a", [1], ["1"], (1, 2), {"a": 1}, {1}, Mixed.A, Number.A, Word.A),
-    *(Decimal(1), dt.date(2020, 1, 1), dt.datetime(2020, 1, 1), "2020-01-01", "2020-01-01T01:00", uuid.UUID(int=5)),
+    *(Decimal(1), dt.date(2020, 1, 1), dt.datetime(2020, 1, 1), "2020-01-01", "2020-01-01T01:00", uuid.UUID(int=5)),  # noqa: DTZ001
     *("12345678123412341234123456789012", Path("a"), Item(1), {"a": "1"}, {"a": 1, "z": 2}, {"a": 1, "d": [1]}),
     *(
         Plain(),
@@ -317,19 +332,19 @@ COLLECTIONS: list[Any] = [
     *(collections.Counter[int],),
 ]
 CHOICES: list[Any] = [
-    *(Mixed, Number, Word, Bits, Flags, Half, Literal[1, "a", None, True], Literal[1], Literal["1"], Literal[b"1"]),
-    *(Literal[Mixed.A], Literal[Number.A], Literal[True], Literal[Literal[1], 2]),
+    *(Mixed, Number, Word, Bits, Flags, Half, Literal[1, "a", None, True], Literal[1], Literal["1"], Literal[b"1"]),  # noqa: PYI061
+    *(Literal[Mixed.A], Literal[Number.A], Literal[True], Literal[1, 2]),
 ]
 CLASSES: list[Any] = [
     *(Item, Slotted, Positive, Tree, Keys, OtherKeys, NoKeys, Pair, Plain, SubPlain, type, type[int], type[Plain]),
-    *(Type[Any], abc.Callable, abc.Callable[[int], int], Item | Slotted, Keys | OtherKeys, Pair | Item, Item | None),  # noqa: UP006
+    *(Type[Any], CALLABLE, abc.Callable[[int], int], Item | Slotted, Keys | OtherKeys, Pair | Item, Item | None),  # noqa: UP006
     *(Item | Keys, dict[str, int] | Item, list[int] | Item),
 ]
 UNIONS: list[Any] = [
-    *(int | str, str | int, int | float, float | int, bool | int, int | bool, int | str | None, Optional[int]),
+    *(int | str, str | int, int | float, float | int, bool | int, int | bool, int | str | None, Optional[int]),  # noqa: UP045
     *(bytes | str, str | bytes, list[int] | list[str], int | list[int], tuple[int, int] | list[int]),
     *(set[int] | list[int], dt.date | dt.datetime, dt.datetime | dt.date, dt.datetime | str, uuid.UUID | str),
-    *(Union[int, Any], Union[Any, int], Literal[1] | str, Word | int, str | Word, Number | int, int | Number),
+    *(Union[int, Any], Union[Any, int], Literal[1] | str, Word | int, str | Word, Number | int, int | Number),  # noqa: UP007
     *(Mixed | int, Path | str, Decimal | float, float | Decimal, Decimal | int | str, dict[str, int] | list[int]),
     *(
         bool | str,
@@ -358,7 +373,7 @@ LIMITED: list[tuple[Any, list[Any]]] = [
     (Annotated[float, at.MultipleOf(0.1)], [0.3, 0.35, 1e10]),
     (Annotated[float, at.Ge(0)], [0, -1, "-1", float("nan")]),
     (Annotated[Decimal, at.Gt(1)], [1, "2"]),
-    (Annotated[dt.datetime, at.Gt(dt.datetime(2020, 1, 1))], ["2019-01-01T00:00", "2021-01-01T00:00"]),
+    (Annotated[dt.datetime, at.Gt(dt.datetime(2020, 1, 1))], ["2019-01-01T00:00", "2021-01-01T00:00"]),  # noqa: DTZ001
     (Annotated[dt.date, at.Le(dt.date(2020, 1, 1))], ["2019-01-01", "2021-01-01"]),
     (Annotated[int | None, at.Gt(3)], [None, 2, 4]),
     (Annotated[int | str, at.Gt(3)], [2, 4]),

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeVar
 import attrs
 import msgspec
 import pytest
-from tests.field_kinds import LIMITED, TABLE, Item, Plain, Struct
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError as PydanticError
 
 from bubus._compile import compile_type
 from bubus._faults import Invalid, in_json_words
 from bubus._fields import Scope
 from bubus._mode import LAX, LAX_JSON, STRICT, WIRE, Mode
+from bubus._narrow import is_dict, kind_of
 from bubus.errors import DefinitionError, ValidationError
+from tests.field_kinds import LIMITED, TABLE, Item, Plain, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,13 +97,18 @@ def same(one: Any, other: Any) -> bool:
     """Tell whether two values are equal and of the same class, through and through."""
     if type(one) is not type(other):
         return False
+    if kind_of(one) in (list, tuple, deque):
+        return same_parts(list(one), list(other))
     if isinstance(one, float) and math.isnan(one):
         return math.isnan(other)
-    if isinstance(one, list | tuple | deque):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict):
+    if is_dict(one):
         return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
     return bool(one == other) or (isinstance(one, Decimal) and one.is_nan() and other.is_nan())
+
+
+def same_parts(one: list[Any], other: list[Any]) -> bool:
+    """Tell whether two lists have the same parts."""
+    return len(one) == len(other) and all(map(same, one, other))
 
 
 def differences(kind: Any, values: list[Any], mode: Mode) -> Iterator[tuple[Any, Outcome, Outcome]]:
@@ -239,7 +245,7 @@ class TestAttrsClasses:
         assert check(Point | Circle, {"x": 1, "y": 2}) == Point(1, 2)
 
     def test_converters_and_validators_run(self) -> None:
-        """attrs' converter makes the value, its validator may refuse it."""
+        """Attrs' converter makes the value, its validator may refuse it."""
         assert check(Upper, {"text": "ab"}) == Upper("AB")
         assert faults(Upper, {"text": "abcd"}) == [("value_error", ())]
 
@@ -259,7 +265,7 @@ class TestAttrsClasses:
 
 class TestStructs:
     def test_a_dict_becomes_an_instance(self) -> None:
-        """msgspec builds a Struct from a dict."""
+        """Msgspec builds a Struct from a dict."""
         assert check(Struct, {"a": "1"}) == Struct(1)
 
     def test_an_instance_keeps_its_identity(self) -> None:
@@ -287,7 +293,7 @@ class TestUncheckable:
     @pytest.mark.parametrize("annotation", [5, "int", [int], ..., {"a": int}], ids=repr)
     def test_what_is_no_type_is_refused(self, annotation: Any) -> None:
         """An annotation that is no type at all cannot be compiled."""
-        with pytest.raises(DefinitionError, match="field: .* neither be decoded"):
+        with pytest.raises(DefinitionError, match=r"field: .* neither be decoded"):
             compile_type(annotation, "field")
 
     def test_R45_a_protocol_that_cannot_be_checked_is_refused(self) -> None:
@@ -352,7 +358,7 @@ class TestValidate:
 
 class TestFastPath:
     def test_lists_of_plain_values_are_copied(self) -> None:
-        """msgspec checks a list in C and returns a new one."""
+        """Msgspec checks a list in C and returns a new one."""
         values = [1, 2]
         checked = check(list[int], values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import sys
@@ -26,7 +27,7 @@ def test_ids_strictly_increase() -> None:
     """Of any two ids, the later one is greater, also within a millisecond."""
     made = [new_id() for _ in range(10_000)]
 
-    assert all(one < other for one, other in zip(made, made[1:], strict=False))
+    assert all(one < other for one, other in itertools.pairwise(made))
 
 
 def test_ids_strictly_increase_across_threads() -> None:

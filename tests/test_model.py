@@ -14,7 +14,7 @@ import pickle
 import subprocess
 import sys
 import uuid
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import attrs
 import msgspec
@@ -23,7 +23,10 @@ import pytest
 from bubus import BaseEvent
 from bubus._registry import candidates, registered
 from bubus.errors import DefinitionError, ValidationError
-from tests.field_kinds import Tree
+from tests.field_kinds import Tree, made, new_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -49,11 +52,16 @@ class Holder(BaseEvent[None]):
     more: list[Login] = []  # noqa: RUF012 - copied per event
 
 
-def faults(cls: type[BaseEvent[Any]], **arguments: object) -> list[tuple[str, tuple[Any, ...]]]:
+def faults(cls: type[BaseEvent[Any]], /, **arguments: Any) -> list[tuple[str, tuple[Any, ...]]]:
     """Return type and place of each fault of a constructor call."""
     with pytest.raises(ValidationError) as caught:
-        cls(**arguments)  # type: ignore[arg-type]
+        cls(**arguments)
     return [(one["type"], one["loc"]) for one in caught.value.errors()]
+
+
+def extra_of(event: BaseEvent[Any]) -> Any:
+    """Return the extra called "extra", of which type checkers do not know."""
+    return vars(event)["extra"]
 
 
 class TestFrameworkFields:
@@ -71,7 +79,7 @@ class TestFrameworkFields:
 
     def test_they_come_first(self) -> None:
         """Framework fields are written first, then the payload, then extras."""
-        names = [*json.loads(msgspec.json.encode(Login(username="a", extra=1)))]
+        names = [*json.loads(msgspec.json.encode(made(Login, username="a", extra=1)))]
 
         assert names == [
             *("event_type", "event_schema", "event_id", "event_parent_id", "event_path", "event_timeout"),
@@ -92,7 +100,7 @@ class TestFrameworkFields:
     )
     def test_a_given_id_may_be_a_uuid_of_any_version(self, given: object) -> None:
         """A UUID object or its text becomes the id, in the usual form."""
-        login = Login(username="a", event_id=given, event_parent_id=given)  # type: ignore[arg-type]
+        login = made(Login, username="a", event_id=given, event_parent_id=given)
 
         assert login.event_id == login.event_parent_id == str(uuid.UUID(str(given)))
 
@@ -124,7 +132,7 @@ class TestFrameworkFields:
     @pytest.mark.parametrize(("given", "seconds"), [(None, None), (0, 0.0), ("1.5", 1.5), (True, 1.0)])
     def test_timeouts(self, given: object, seconds: float | None) -> None:
         """A timeout is None or a number of seconds that is not negative."""
-        assert Login(username="a", event_timeout=given).event_timeout == seconds  # type: ignore[arg-type]
+        assert made(Login, username="a", event_timeout=given).event_timeout == seconds
 
     @pytest.mark.parametrize(
         "given",
@@ -133,13 +141,13 @@ class TestFrameworkFields:
             "2020-01-01T00:00:00Z",
             "2020-01-01T00:00:00",
             1577836800,
-            dt.datetime(2020, 1, 1),
+            dt.datetime(2020, 1, 1),  # noqa: DTZ001 - naive on purpose
         ],
         ids=str,
     )
     def test_times_are_utc(self, given: object) -> None:
         """A given time of creation is made UTC; without a time zone it is taken as UTC."""
-        created = Login(username="a", event_created_at=given).event_created_at  # type: ignore[arg-type]
+        created = made(Login, username="a", event_created_at=given).event_created_at
 
         assert created == dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
         assert created.tzinfo is dt.UTC
@@ -149,7 +157,7 @@ class TestFrameworkFields:
 
         class Slow(Login):
             event_timeout: float | None = 300
-            event_type: Literal["slow"] = "slow"
+            event_type: Literal["slow"] = "slow"  # pyright: ignore[reportIncompatibleVariableOverride] - narrower on purpose
             event_schema: str = "shop/slow@3"
 
         slow = Slow(username="a")
@@ -161,14 +169,12 @@ class TestFrameworkFields:
     def test_a_bad_override_is_refused(self) -> None:
         """A default that no event may have is an error of the class."""
         with pytest.raises(DefinitionError, match="event_timeout = -1"):
-
-            class Slow(Login):
-                event_timeout: float | None = -1
+            new_class("Slow", Login, event_timeout=-1)
 
     def test_a_class_that_has_no_wire_name_is_refused(self) -> None:
         """A class whose name is no plain ASCII needs an event_type."""
         with pytest.raises(DefinitionError, match="give it one"):
-            type(BaseEvent)("Gr\u00f6\u00dfe", (BaseEvent,), {})
+            new_class("Gr\u00f6\u00dfe", BaseEvent)
 
     def test_versions(self) -> None:
         """`version=` stands in the schema of that class."""
@@ -199,7 +205,7 @@ class TestFrameworkFields:
 class TestConstruction:
     def test_values_are_converted(self) -> None:
         """Arguments are converted as pydantic converts them."""
-        login = Login(username=b"a", attempts="5")  # type: ignore[arg-type]
+        login = made(Login, username=b"a", attempts="5")
 
         assert (login.username, login.attempts) == ("a", 5)
 
@@ -214,7 +220,7 @@ class TestConstruction:
     def test_the_error_has_pydantics_shape(self) -> None:
         """errors() has type, loc, msg and input; to what is missing belongs all that was given."""
         with pytest.raises(ValidationError) as caught:
-            Login(attempts=1)  # type: ignore[call-arg]
+            made(Login, attempts=1)
 
         assert isinstance(caught.value, ValueError)
         assert caught.value.title == "Login"
@@ -224,8 +230,10 @@ class TestConstruction:
 
     def test_R36_positional_arguments_are_refused(self) -> None:
         """Events are made by keyword."""
+        login: Any = Login
+
         with pytest.raises(TypeError, match="positional"):
-            Login("a")  # type: ignore[misc]
+            login("a")
 
     def test_nothing_is_named_so_that_it_collides(self) -> None:
         """Fields may be called like anything that the constructor uses itself."""
@@ -238,14 +246,14 @@ class TestConstruction:
             faults: int
             isinstance: int
 
-        odd = Odd(**dict.fromkeys(("cls", "value", "type", "given", "faults", "isinstance", "self"), "7"))
+        odd = made(Odd, **dict.fromkeys(("cls", "value", "type", "given", "faults", "isinstance", "self"), "7"))
 
         assert (odd.cls, odd.value, odd.type, odd.given, odd.faults, odd.isinstance) == (7,) * 6
         assert odd.model_extra == {"self": "7"}
 
     def test_an_ad_hoc_event_needs_no_class(self) -> None:
         """BaseEvent itself takes any payload."""
-        event = BaseEvent[Any](event_type="Ping", a=1)
+        event = made(BaseEvent[Any], event_type="Ping", a=1)
 
         assert (event.event_type, event.model_extra) == ("Ping", {"a": 1})
 
@@ -259,11 +267,13 @@ class TestConstruction:
         class Twice(Named):
             times: int = 2
 
+        twice: Any = Twice
+
         assert Named("a", attempts="3").attempts == 3
-        assert Twice("a", times="5").times == 5
-        assert Twice("b").username == "B"
+        assert twice("a", times="5").times == 5
+        assert twice("b").username == "B"
         with pytest.raises(ValidationError) as caught:
-            Twice("a", times="x")
+            twice("a", times="x")
         assert caught.value.title == "Twice"
 
     def test_the_constructor_of_a_mixin_is_called(self) -> None:
@@ -276,7 +286,7 @@ class TestConstruction:
         class Stamped(Stamp, Login):
             pass
 
-        assert Stamped().username == "stamped"
+        assert made(Stamped).username == "stamped"
 
     def test_the_source_of_the_constructor_can_be_read(self) -> None:
         """The written constructor has a place in linecache, so that debuggers show it, until the class is gone."""
@@ -303,14 +313,16 @@ class TestConstruction:
         assert faults(Deep, tree=cyclic) == [("recursion_loop", ("tree",))]
 
     def test_R60_an_event_class_is_an_attrs_class(self) -> None:
-        """attrs knows the class and its fields, with evaluated types."""
+        """Attrs knows the class and its fields, with evaluated types."""
         fields = attrs.fields(Login)
+        evolve = vars(attrs)["evolve"]  # type checkers cannot tell what it returns
+        replaced = evolve(Login(username="a"), username="b")
 
         assert attrs.has(Login)
         assert fields.username.type is str
         assert fields.attempts.default == 0
         assert attrs.asdict(Login(username="a"))["username"] == "a"
-        assert attrs.evolve(Login(username="a"), username="b").username == "b"
+        assert replaced.username == "b"
 
     def test_R60_classes_are_registered_once(self) -> None:
         """A class is known by its wire name, once, and forgotten with it."""
@@ -342,10 +354,10 @@ class TestConstruction:
 class TestExtras:
     def test_unknown_arguments_are_kept(self) -> None:
         """By default what is no field is kept beside the fields."""
-        login = Login(username="a", ip="::1")
+        login = made(Login, username="a", ip="::1")
 
         assert login.model_extra == {"ip": "::1"}
-        assert login.ip == "::1"  # type: ignore[attr-defined]
+        assert vars(login)["ip"] == "::1"
 
     def test_R49_they_can_be_forbidden(self) -> None:
         """extra="forbid" refuses them, in the constructor and from JSON, also in subclasses."""
@@ -367,7 +379,7 @@ class TestExtras:
         class Loose(Login):
             model_config = {"extra": "ignore"}  # noqa: RUF012
 
-        assert Loose(username="a", ip=1).model_extra == {}
+        assert made(Loose, username="a", ip=1).model_extra == {}
 
     @pytest.mark.parametrize("name", ["_secret", "_event_state", "event_result", "model_dump", "__class__"])
     def test_names_that_would_be_lost_or_hide_something_are_refused(self, name: str) -> None:
@@ -385,7 +397,7 @@ class TestExtras:
     def test_unknown_settings_are_refused(self, config: dict[str, str]) -> None:
         """A setting that is not there is an error of the class."""
         with pytest.raises(DefinitionError, match="model_config"):
-            type(BaseEvent)("Wrong", (BaseEvent,), {"model_config": config})
+            new_class("Wrong", BaseEvent, model_config=config)
 
 
 class TestResults:
@@ -396,7 +408,7 @@ class TestResults:
     )
     def test_nothing_is_checked_without_a_type(self, declared: Any, expected: Any) -> None:
         """BaseEvent, BaseEvent[None] and BaseEvent[Any] check no result."""
-        cls = type(BaseEvent)("Made", (declared,), {})
+        cls = new_class("Made", declared)
 
         assert cls.event_result_type is expected
         assert cls.__event_result__ is None
@@ -418,8 +430,9 @@ class TestResults:
             event_result_type = int
 
         assert Counted.event_result_type is int
-        assert Counted.__event_result__ is not None
-        assert Counted.__event_result__("5") == 5
+        check = Counted.__event_result__
+        assert check is not None
+        assert check("5") == 5
         assert "event_result_type" not in {field.name for field in attrs.fields(Counted)}
 
     def test_a_bad_result_is_told(self) -> None:
@@ -432,7 +445,7 @@ class TestResults:
 
     def test_a_type_variable_with_a_bound_counts(self) -> None:
         """A generic event that is not filled in checks what is known of its type variables."""
-        assert Page.event_result_type == list[T]  # type: ignore[comparison-overlap]
+        assert repr(Page.event_result_type) == "list[~T]"
         assert Page.__event_result__ is not None
         assert Page.__event_result__((1, "a")) == [1, "a"]
         with pytest.raises(ValidationError):
@@ -442,13 +455,14 @@ class TestResults:
 class TestGenerics:
     def test_a_filled_in_class_checks_fields_and_results(self) -> None:
         """Page[int] is a Page whose fields typed T, and results, are checked against int."""
-        page = Page[int](items=["1"], first="2")  # type: ignore[list-item, arg-type]
+        page = made(Page[int], items=["1"], first="2")
 
         assert isinstance(page, Page)
         assert (page.items, page.first, page.event_type) == ([1], 2, "Page")
         assert faults(Page[int], items=["x"]) == [("int_parsing", ("items", 0))]
-        assert Page[int].__event_result__ is not None
-        assert Page[int].__event_result__(["3"]) == [3]
+        check = Page[int].__event_result__
+        assert check is not None
+        assert check(["3"]) == [3]
 
     def test_it_is_made_once(self) -> None:
         """The same arguments give the same class; its origin is what handlers match."""
@@ -474,13 +488,13 @@ class TestGenerics:
 
     def test_type_variables_pass_through_generic_subclasses(self) -> None:
         """A generic subclass may rename, reorder and add type variables."""
-        K = TypeVar("K")  # noqa: N806
-        V = TypeVar("V")  # noqa: N806
+        K = TypeVar("K")
+        V = TypeVar("V")
 
         class Keyed(Page[V], Generic[K, V]):
             key: K
 
-        keyed = Keyed[str, int](items=["1"], key="a")  # type: ignore[list-item]
+        keyed = made(Keyed[str, int], items=["1"], key="a")
 
         assert keyed.items == [1]
         assert Keyed[str, int].event_result_type == list[int]
@@ -504,8 +518,10 @@ class TestGenerics:
 
     def test_a_class_without_type_variables_cannot_be_filled_in(self) -> None:
         """Login[int] is a mistake."""
+        login: Any = Login
+
         with pytest.raises(TypeError, match="not a generic class"):
-            Login[int]  # type: ignore[type-arg]
+            login[int]
 
 
 class TestNestedEvents:
@@ -524,7 +540,7 @@ class TestNestedEvents:
 
     def test_a_dict_becomes_an_event(self) -> None:
         """A dict given for a field is made an event of the declared class, with its faults in place."""
-        assert Holder(inner={"username": "a"}).inner.username == "a"  # type: ignore[arg-type]
+        assert made(Holder, inner={"username": "a"}).inner.username == "a"
         assert faults(Holder, inner={}, more=[{"username": 5}, 7]) == [
             ("missing", ("inner", "username")),
             ("string_type", ("more", 0, "username")),
@@ -539,12 +555,12 @@ class TestComparison:
         class Special(Login):
             pass
 
-        login = Login(username="a", ip=1)
+        login = made(Login, username="a", ip=1)
         same = Login.model_validate(login.model_dump())
         other = Special.model_validate({**login.model_dump(), "event_type": "Login"})
 
         assert login == same
-        assert login != Login(username="a", ip=1), "another id"
+        assert login != made(Login, username="a", ip=1), "another id"
         assert login != Login.model_validate({**login.model_dump(), "ip": 2})
         assert login != other
         assert login != "a"
@@ -564,7 +580,7 @@ class TestComparison:
         class Noted(Login):
             note: str = attrs.field(default="", eq=False)
 
-        first = Noted(username="a", note="x")
+        first = made(Noted, username="a", note="x")
 
         assert first == Noted.model_validate({**first.model_dump(), "note": "y"})
 
@@ -578,13 +594,13 @@ class TestComparison:
 class TestRepr:
     def test_it_is_short(self) -> None:
         """The repr shows class, end of the id, payload and extras."""
-        login = Login(username="a", ip="::1")
+        login = made(Login, username="a", ip="::1")
 
         assert repr(login) == f"Login#{login.event_id[-4:]}(username='a', attempts=0, ip='::1')"
 
     def test_S7_control_characters_are_escaped(self) -> None:
         """Nothing that a terminal obeys goes through."""
-        shown = repr(Login(username="\x1b[31m\u202e\x9b\u2028", **{"a\x1bb": 1}))
+        shown = repr(made(Login, username="\x1b[31m\u202e\x9b\u2028", **{"a\x1bb": 1}))
 
         assert shown.isprintable()
 
@@ -599,7 +615,7 @@ class TestRepr:
             def __repr__(self) -> str:
                 raise RuntimeError("no")
 
-        assert "unprintable" in repr(Login(username="a", odd=Silent()))
+        assert "unprintable" in repr(made(Login, username="a", odd=Silent()))
 
     def test_fields_can_be_hidden(self) -> None:
         """attrs.field(repr=False) is not shown."""
@@ -610,26 +626,31 @@ class TestRepr:
         assert "hunter2" not in repr(Secret(password="hunter2"))
 
 
-class TestCopies:
-    @pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))])
-    def test_a_copy_has_the_same_fields_and_no_state(self, make: Any) -> None:
-        """copy, deepcopy and pickle give an equal event that no bus has seen."""
-        login = Login(username="a", extra=[1])
-        login.__dict__["_event_state"] = object()
-        made = make(login)
+def through_pickle(event: T) -> T:
+    """Return what pickle makes of an event."""
+    back: T = pickle.loads(pickle.dumps(event))
+    return back
 
-        assert made == login
-        assert made is not login
-        assert made.event_id == login.event_id
-        assert "_event_state" not in made.__dict__
-        assert made._event_state is None
+
+class TestCopies:
+    @pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, through_pickle])
+    def test_a_copy_has_the_same_fields_and_no_state(self, make: Callable[[Login], Login]) -> None:
+        """copy, deepcopy and pickle give an equal event that no bus has seen."""
+        login = made(Login, username="a", extra=[1])
+        vars(login)["_event_state"] = object()
+        other = make(login)
+
+        assert other == login
+        assert other is not login
+        assert other.event_id == login.event_id
+        assert "_event_state" not in vars(other)
 
     def test_a_deep_copy_shares_nothing(self) -> None:
-        """deepcopy copies what is in the fields."""
-        login = Login(username="a", extra=[1])
+        """A deep copy copies what is in the fields, a shallow one does not."""
+        login = made(Login, username="a", extra=[1])
 
-        assert copy.deepcopy(login).extra is not login.extra  # type: ignore[attr-defined]
-        assert copy.copy(login).extra is login.extra  # type: ignore[attr-defined]
+        assert extra_of(copy.deepcopy(login)) is not extra_of(login)
+        assert extra_of(copy.copy(login)) is extra_of(login)
 
     def test_events_of_filled_in_classes_are_pickled(self) -> None:
         """Page[int] has no name in its module, and its events can be pickled all the same."""
@@ -645,7 +666,7 @@ class TestState:
         """Run-time state is never written, dumped, compared or shown."""
         login = Login(username="a")
         same = copy.copy(login)
-        login.__dict__["_event_state"] = "state"
+        vars(login)["_event_state"] = "state"
 
         assert login == same
         assert "state" not in repr(login).replace("_event_state", "")
@@ -663,7 +684,7 @@ class TestPlainMsgspec:
         assert uuid.UUID(login.event_id).version == 7
         assert login.event_created_at.tzinfo is not None
         assert (login.event_type, login.event_path, login.attempts) == ("Login", [], 0)
-        assert login._event_state is None
+        assert "_event_state" not in vars(login)
 
     def test_both_ways(self) -> None:
         """What plain msgspec writes, plain msgspec reads."""
@@ -721,7 +742,7 @@ class TestPydanticsWords:
 
     def test_a_dump_can_be_validated(self) -> None:
         """An event made from a dump, in Python or JSON, is equal to the dumped one."""
-        login = Login(username="a", extra={"b": [1]})
+        login = made(Login, username="a", extra={"b": [1]})
 
         assert Login.model_validate(login.model_dump()) == login
         assert Login.model_validate_json(login.model_dump_json()) == login
