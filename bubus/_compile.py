@@ -22,7 +22,7 @@ import typing_extensions as te
 from bubus import _containers as containers, _records as records, _unions as unions
 from bubus._coerce import SCALARS, WIRE_BYTES, Scalar
 from bubus._constraints import limited, limits_in
-from bubus._faults import Invalid, fail, refuse
+from bubus._faults import Invalid, fail, fault, refuse
 from bubus._fields import Scope, evaluated
 from bubus._generics import substitute
 from bubus._mode import LAX, Level, Mode
@@ -102,6 +102,8 @@ class Validator:
             return self.check(value)
         except Invalid as invalid:
             raise refuse(self.title, invalid.faults) from None
+        except RecursionError:
+            raise refuse(self.title, [fault("recursion_loop", value)]) from None
 
 
 def compile_type(annotation: Any, owner: str, mode: Mode = LAX) -> Validator:

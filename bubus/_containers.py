@@ -42,6 +42,32 @@ def accepts_exactly(*types: type) -> Accepts:
     return lambda value: type(value) in types
 
 
+def listed(value: Iterable[Any]) -> list[Any]:
+    """
+    Return the items of *value*.
+
+    Raises:
+        Invalid: If it cannot be iterated over after all.
+    """
+    try:
+        return list(value)
+    except Exception as error:
+        raise Invalid([fault("iteration_error", value, error=f"{type(error).__name__}: {error}")]) from error
+
+
+def paired(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    """
+    Return the items of *value*.
+
+    Raises:
+        Invalid: If it is no mapping after all.
+    """
+    try:
+        return dict(value)
+    except Exception as error:
+        raise Invalid([fault("mapping_type", value, error=f"{type(error).__name__}: {error}")]) from error
+
+
 def each(item: Check, values: Sequence[Any]) -> list[Any]:
     """
     Return what *item* makes of each value.
@@ -64,7 +90,7 @@ def collection_check(kind: str, accepts: Accepts, build: Callable[[list[Any]], A
     def check(value: Any) -> Any:
         if not accepts(value):
             fail(kind, value)
-        values = list(value)
+        values = listed(value)
         return build(values if item is None else each(item, values))
 
     return check
@@ -100,7 +126,7 @@ def tuple_check(accepts: Accepts, items: Sequence[Check]) -> Check:
     def check(value: Any) -> Any:
         if not accepts(value):
             fail("tuple_type", value)
-        values = list(value)
+        values = listed(value)
         if len(values) > expected:
             fail("too_long", value, field_type="Tuple", max_length=expected, actual_length=len(values))
         faults = Collector()
@@ -122,7 +148,7 @@ def sequence_check(kind: type, item: Check | None) -> Check:
             fail("sequence_str", value, type_name=own.__name__)
         if not issubclass(own, kind) or issubclass(own, Mapping):
             fail("is_instance_of", value, **{"class": kind.__name__})
-        values = list(value)
+        values = listed(value)
         make = _KEPT.get(own, list)
         return make(values if item is None else each(item, values))
 
@@ -150,7 +176,7 @@ def mapping_check(
     def check(value: Any) -> Any:
         if not accepts(value):
             fail(kind, value)
-        pairs = dict(value)
+        pairs = paired(value)
         return build(pairs if key is None and item is None else _each_pair(key or _same, item or _same, pairs))
 
     return check

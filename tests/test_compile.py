@@ -19,7 +19,7 @@ from bubus._fields import Scope
 from bubus._mode import LAX, LAX_JSON, STRICT, WIRE, Mode
 from bubus._narrow import is_dict, kind_of
 from bubus.errors import DefinitionError, ValidationError
-from tests.field_kinds import LIMITED, TABLE, Item, Plain, Struct
+from tests.field_kinds import LIMITED, TABLE, Item, Plain, Struct, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -354,6 +354,40 @@ class TestValidate:
     def test_none_always_passes(self) -> None:
         """A handler may always return nothing."""
         assert compile_type(int, "field").validate(None) is None
+
+
+class Hostile(dict[str, int]):
+    """A dict that cannot be read."""
+
+    def keys(self) -> Any:
+        """Fail."""
+        raise ArithmeticError("no")
+
+    __iter__ = keys  # pyright: ignore[reportAssignmentType] - hostile on purpose
+
+
+class Endless:
+    """Fails while it is iterated over."""
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield one item and fail."""
+        yield 1
+        raise ArithmeticError("no")
+
+
+class TestHostileValues:
+    def test_a_container_that_fails_is_refused(self) -> None:
+        """What a container raises while it is looked at is a fault of it."""
+        assert faults(dict[str, int], Hostile(a=1)) == [("mapping_type", ())]
+        assert faults(list[list[int]], [Endless()]) == [("iteration_error", (0,))]
+
+    def test_a_cycle_is_refused(self) -> None:
+        """A value without end is a fault, not a crash."""
+        cyclic: dict[str, Any] = {"v": 1, "kids": []}
+        cyclic["kids"].append(cyclic)
+
+        with pytest.raises(ValidationError, match="cyclic reference"):
+            compile_type(Tree, "field").validate(cyclic)
 
 
 class TestFastPath:

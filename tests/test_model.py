@@ -318,11 +318,11 @@ class TestConstruction:
         evolve = vars(attrs)["evolve"]  # type checkers cannot tell what it returns
         replaced = evolve(Login(username="a"), username="b")
 
-        assert attrs.has(Login)
         assert fields.username.type is str
         assert fields.attempts.default == 0
         assert attrs.asdict(Login(username="a"))["username"] == "a"
         assert replaced.username == "b"
+        assert attrs.has(Login)
 
     def test_R60_classes_are_registered_once(self) -> None:
         """A class is known by its wire name, once, and forgotten with it."""
