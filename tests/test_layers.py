@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 # A module imports only from lines above its own. A whole number is a line of design.md; the lines between two
 # hold what a module was split into. A package name stands for all modules in it, which may import each other.
 TABLE = """
-0    errors _types _ids _clock
+0    errors _types _ids _clock _narrow
+0.1  _config _generics _mode
 1    _context _state _tree _fields _statistics _registry     bridges._base
-1.1  _faults _policy _slots
-1.2  _coerce _containers
+1.1  _faults _policy _slots _dump
+1.2  _temporal _containers _constraints _records
+1.3  _coerce
+1.4  _unions
 2    _compile _semaphores _waiting _memory _threads
 2.1  _framework _gate
 2.2  _construct
-3    _codec _result _retry _model
+2.3  _define
+3    _codec _result _retry
+3.1  _model
 4    _event
 5    _handlers _history
 6    _hooks _expect

@@ -129,15 +129,16 @@ def test_an_event_that_never_ends_is_reported() -> None:
 async def test_a_block_answers_for_its_own_leftovers_only() -> None:
     """What was unfinished before the block is not held against it, unless a bus of the block is unfinished too."""
     old, new = EventBus(), EventBus()
-    gate = asyncio.Event()
+    gate, inside = asyncio.Event(), asyncio.Event()
 
     async def hold(event: Job) -> None:
+        inside.set()
         await gate.wait()
 
     old.on(Job, hold)
     new.on(Job, hold)
     before = old.dispatch(Job())
-    await asyncio.sleep(0)
+    await inside.wait()
     async with settled():
         await new.dispatch(BaseEvent(event_type="Other"))
     job = new.dispatch(Job())
