@@ -44,6 +44,7 @@ class Graveyard:
         try:
             series = Series(self._disk, self._clock, self._lock, self._options)
             try:
+                series.open()
                 self._write(series, event, reason)
             finally:
                 series.close()

@@ -154,9 +154,20 @@ class Journal:
         self._unwritten: list[bytes] = []
         self._worthwhile = _SMALL
         self._file = Appender(disk, self._path)
+        self.live = {}
+        self.left = ()
+
+    def open(self) -> None:
+        """
+        Read what a process before this one left unfinished.
+
+        Raises:
+            LogDamagedError: If a line is not what was written, the torn end of the file apart.
+
+        """
         self.live = unfinished(chain(self._recovered(self._path), self._recovered(self._next)))
         self.left = tuple(self.live)
-        if any(map(disk.look, (self._path, self._next))):
+        if any(map(self._disk.look, (self._path, self._next))):
             self.rewrite()
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
 
 @attrs.define
 class _Sync:
-    waiting: list[Done]
+    waiting: list[tuple[str, Done]]
+    """Ids of accepted events, and whom to tell."""
+
     replaced: Appender | None
     """The file that the one to be synced takes the place of."""
 
-    failure: OSError | None = None
+    failure: OSError | None = attrs.field(factory=lambda: OSError(errno.EIO, os.strerror(errno.EIO)))
+    """What went wrong: something, until the sync has returned."""
 
 
 class JournalWriter:
@@ -40,7 +45,7 @@ class JournalWriter:
         self.journal = journal
         self._losses = losses
         self._fsync = fsync
-        self._waiting: list[Done] = []
+        self._waiting: list[tuple[str, Done]] = []
         self._turn: Handle | None = None
         self._runway = Runway()
         self._pulse = Pulse()
@@ -61,7 +66,7 @@ class JournalWriter:
             self.failure = error.cause
             raise
         if self._fsync == "always":
-            self._waiting.append(ready)
+            self._waiting.append((event_id, ready))
             self._at_end_of_turn(loop)
         else:
             self._written(loop)
@@ -191,6 +196,7 @@ class JournalWriter:
     def _sync(self, flight: _Sync) -> None:
         try:
             self.journal.sync()
+            flight.failure = None
         except Untrusted as error:
             flight.failure = error.cause
 
@@ -211,10 +217,13 @@ class JournalWriter:
         except OSError as error:
             self.failure = error
 
-    def _settle(self, waiting: list[Done]) -> None:
+    def _settle(self, waiting: list[tuple[str, Done]]) -> None:
         failure = self.failure
-        tell(waiting, None if failure is None else partial(self._losses.untrusted, failure))
+        if failure is not None:
+            for event_id, _ in waiting:  # whoever is told of an error must not find the event run after a restart
+                self.journal.live.pop(event_id, None)
+        tell((ready for _, ready in waiting), None if failure is None else partial(self._losses.untrusted, failure))
 
-    def _take_waiting(self) -> list[Done]:
+    def _take_waiting(self) -> list[tuple[str, Done]]:
         waiting, self._waiting = self._waiting, []
         return waiting

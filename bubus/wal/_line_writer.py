@@ -150,12 +150,13 @@ class LineWriter:
 
     def _write_and_sync(self, commit: _Commit) -> None:
         """Run in the other thread."""
-        commit.written = self.series.write([body for _, body, _ in commit.lines])
-        if self._fsync == "always" and commit.written.count:
+        written = self.series.write([body for _, body, _ in commit.lines])
+        if self._fsync == "always" and written.count:
             try:
                 self.series.sync()
             except Untrusted as error:
-                commit.written = Written(0, error)
+                written = Written(0, error)
+        commit.written = written  # not before the sync: whatever else it may raise, nothing counts as written
 
     def _landed(self, commit: _Commit) -> None:
         self._commit = None

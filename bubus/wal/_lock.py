@@ -33,8 +33,11 @@ class LogLock:
         self._log = log
         self._path = sibling(log, ".lock")
         self._fd = self._acquire()
-        self.rotated = _numbers(self._read())[1]
-        self.note(self.rotated)
+        try:
+            self.note(_numbers(self._disk.read(self._fd, _LONGEST_NOTE, 0))[1])
+        except BaseException:
+            self.abandon()
+            raise
 
     def note(self, rotated: int) -> None:
         """Write down who has the lock and how many files are full."""
@@ -57,11 +60,18 @@ class LogLock:
     def _acquire(self) -> int:
         while True:
             fd = self._open()
-            if not self._disk.lock(fd):
-                raise self._locked(fd)
-            if self._is_current(fd):
-                return fd
+            try:
+                if self._take(fd):
+                    return fd
+            except BaseException:
+                self._disk.close(fd)
+                raise
             self._disk.close(fd)  # the file was deleted between open and lock, and somebody may have made a new one
+
+    def _take(self, fd: int) -> bool:
+        if not self._disk.lock(fd):
+            raise self._locked(fd)
+        return self._is_current(fd)
 
     def _open(self) -> int:
         try:
@@ -79,7 +89,6 @@ class LogLock:
 
     def _locked(self, fd: int) -> LogLockedError:
         pid = _numbers(self._disk.read(fd, _LONGEST_NOTE, 0))[0] or None
-        self._disk.close(fd)
         owner = f"process {pid}" if pid else "another process"
         owner += " (this one)" if pid == os.getpid() else ""
         error = LogLockedError(
@@ -87,9 +96,6 @@ class LogLock:
         )
         error.pid = pid
         return error
-
-    def _read(self) -> bytes:
-        return self._disk.read(self._fd, _LONGEST_NOTE, 0)
 
     def _write(self, pid: int) -> None:
         self._disk.truncate(self._fd, 0)

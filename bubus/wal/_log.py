@@ -170,6 +170,10 @@ class WriteAheadLog:
         """Return when all that was appended is written, as safely as `fsync` promises, or reported as lost."""
         await self._lines.drain()
 
+    def sync(self) -> None:
+        """Write what was appended and force it to the disk now; it may block."""
+        self._finish()
+
     # -- accepted events ---------------------------------------------------------------------------------------------
 
     def accept(self, event_id: str, head: bytes, payload: bytes, ready: Done) -> None:
@@ -260,11 +264,13 @@ class WriteAheadLog:
             raise LogClosedError(errno.EBADF, str(self._closed), str(self.path))
         if self.failure is None:
             return
-        was_open = self._closed is None
-        if was_open:
+        failed, journal = None, None
+        if self._closed is None:
+            failed, journal = self._lines.series.file, self._journal
             self._finish()
             self._release()
-        self._open(self._lines.series.file if was_open else None, self._journal if was_open else None)
+            self._closed = "the log could not be opened again; reopen() tries once more"
+        self._open(failed, journal)
 
     def after_fork(self) -> None:
         """Leave everything to the parent process."""
@@ -293,14 +299,14 @@ class WriteAheadLog:
             stack.callback(lock.release)
             series = Series(disk, self._clock, lock, options)
             stack.callback(series.close)
+            series.open()
             if failed is not None:
                 series.put_aside(failed, cut=self.fsync == "always")
             if journal is not None:
+                stack.callback(journal.journal.close)
                 journal.reopen()
             elif self.ahead:
-                journal = JournalWriter(Journal(disk, self.path, options.max_line_bytes), self._losses, self.fsync)
-            if journal is not None:
-                stack.callback(journal.journal.close)
+                journal = self._new_journal(stack)
             # without `close` too, a log that is no longer used gives back its files and the lock
             self._finalizer = weakref.finalize(self, stack.pop_all().close)
         self._owner = os.getpid()
@@ -309,6 +315,12 @@ class WriteAheadLog:
         self._lines = LineWriter(series, options, self._losses)
         self._graveyard = Graveyard(disk, self._clock, lock, options)
         self._closed = self._loop = None
+
+    def _new_journal(self, stack: ExitStack) -> JournalWriter:
+        journal = Journal(self._disk, self.path, self._options.max_line_bytes)
+        stack.callback(journal.close)
+        journal.open()
+        return JournalWriter(journal, self._losses, self.fsync)
 
     def _unopened(self, error: OSError) -> LogOpenError:
         text = f"the log cannot be opened ({error.strerror or error}); check the path and who may write there"

@@ -48,7 +48,6 @@ class Series:
         self.file = Appender(disk, self.path)
         self.seq = 0
         self._born = 0.0
-        self.open()
 
     def open(self) -> None:
         """

@@ -1,0 +1,250 @@
+"""Disks for the tests of the log: one that fails by plan, and one that knows what a power cut would leave."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+
+from bubus.wal import WriteAheadLog
+from bubus.wal._file import Clock, Disk
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bubus.errors import LogWriteError
+
+
+class Crash(BaseException):
+    """The process is dead: nothing it does from now on has any effect."""
+
+
+@attrs.define
+class Plan:
+    """Which call of an operation fails, counted from 1, and how."""
+
+    operation: str
+    """Name of a method of `FaultDisk`, or ``"*"`` for all."""
+
+    at: int
+    code: int = errno.EIO
+    lasting: bool = False
+    crash: bool = False
+
+
+class FaultDisk(Disk):
+    """
+    Real files; counts what is done to them, and fails, shortens or delays it as told.
+
+    A sync does nothing: none of these tests cuts the power.
+    """
+
+    plan: Plan | None = None
+    is_short: bool = False
+    """Whether half of each write is taken before the rest is asked for again."""
+
+    gate: threading.Event | None = None
+    """What each sync waits for."""
+
+    on_sync: Callable[[], object] | None = None
+    """Called after each sync."""
+
+    is_dead: bool = False
+    on_death: Callable[[], object] | None = None
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.fds: dict[int, Path] = {}
+        self.syncing = threading.Event()
+
+    def die(self) -> None:
+        """Do what the end of a process does: close its files, and so free its locks."""
+        self.is_dead = True
+        self.on_death = None
+        for fd in list(self.fds):
+            os.close(fd)
+        self.fds.clear()
+
+    def open(self, path: Path) -> int:
+        self._step("open")
+        return self._opened(super().open(path), path)
+
+    def create(self, path: Path) -> int:
+        self._step("create")
+        return self._opened(super().create(path), path)
+
+    def close(self, fd: int) -> None:
+        if fd in self.fds:
+            del self.fds[fd]
+            super().close(fd)
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        self._step("write")
+        return super().write(fd, data[: len(data) // 2] if self.is_short and len(data) > 1 else data)
+
+    def sync(self, fd: int) -> None:
+        self.syncing.set()
+        if self.gate is not None:
+            assert self.gate.wait(30)
+        self._step("sync")
+        if self.on_sync is not None:
+            self.on_sync()
+
+    def truncate(self, fd: int, size: int) -> None:
+        self._step("truncate")
+        super().truncate(fd, size)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._step("rename")
+        super().rename(source, target)
+
+    def remove(self, path: Path) -> None:
+        self._step("remove")
+        super().remove(path)
+
+    def sync_directory(self, path: Path) -> None:
+        self._step("sync_directory")
+
+    def _opened(self, fd: int, path: Path) -> int:
+        self.fds[fd] = path
+        return fd
+
+    def _step(self, operation: str) -> None:
+        if self.is_dead:
+            raise Crash
+        self.calls[operation] += 1
+        self.calls["*"] += 1
+        plan = self.plan
+        if plan is None or plan.operation not in (operation, "*"):
+            return
+        count = self.calls[plan.operation]
+        if count == plan.at or (plan.lasting and count > plan.at):
+            if plan.crash:
+                self.is_dead = True
+                if self.on_death is not None:
+                    self.on_death()
+                raise Crash
+            raise OSError(plan.code, os.strerror(plan.code))
+
+
+@attrs.define
+class _File:
+    now: bytes = b""
+    safe: bytes = b""
+    """What is on the disk for certain."""
+
+
+class PowerDisk(FaultDisk):
+    """Keeps beside the real files what a power cut could leave of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[dict[Path, _File]] = [{}]
+        """The directory as it is on the disk, and after each change of a name since the last sync of it."""
+
+    def create(self, path: Path) -> int:
+        fd = super().create(path)
+        self._rename({**self.names[-1], path: _File()})
+        return fd
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        written = super().write(fd, data)
+        self._file(fd).now += bytes(data[:written])
+        return written
+
+    def truncate(self, fd: int, size: int) -> None:
+        super().truncate(fd, size)
+        self._file(fd).now = self._file(fd).now[:size]
+
+    def sync(self, fd: int) -> None:
+        super().sync(fd)
+        self._file(fd).safe = self._file(fd).now
+
+    def rename(self, source: Path, target: Path) -> None:
+        super().rename(source, target)
+        names = dict(self.names[-1])
+        names[target] = names.pop(source)
+        self._rename(names)
+        self.fds = {fd: target if path == source else path for fd, path in self.fds.items()}
+
+    def remove(self, path: Path) -> None:
+        super().remove(path)
+        self._rename({name: file for name, file in self.names[-1].items() if name != path})
+
+    def sync_directory(self, path: Path) -> None:
+        super().sync_directory(path)
+        del self.names[:-1]
+
+    def cut_power(self, chance: random.Random, home: Path) -> None:
+        """Write to *home* one of the states that a power cut now may leave."""
+        home.mkdir()
+        for path, file in chance.choice(self.names).items():
+            (home / path.name).write_bytes(_remainder(file, chance))
+
+    def _file(self, fd: int) -> _File:
+        return self.names[-1][self.fds[fd]]
+
+    def _rename(self, names: dict[Path, _File]) -> None:
+        self.names.append(names)
+
+
+def _remainder(file: _File, chance: random.Random) -> bytes:
+    """Return what is left of a file: some first part of what was not synced, and maybe zeros up to its size."""
+    if not file.now.startswith(file.safe):
+        return chance.choice((file.safe, file.now))  # it was cut: that has reached the disk or not
+    length = chance.randint(len(file.safe), len(file.now))
+    if chance.random() < 0.5:
+        length = max(len(file.safe), length - length % 512)
+    rest = len(file.now) - length
+    return file.now[:length] + b"\0" * chance.choice((0, rest, chance.randint(0, rest)))
+
+
+class FakeTime(Clock):
+    """Time that a test moves."""
+
+    now = 1_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def log_on(disk: Disk, clock: Clock | None = None) -> type[WriteAheadLog]:
+    """Return a `WriteAheadLog` class that uses *disk*."""
+
+    class Log(WriteAheadLog):
+        _disk = disk
+        _clock = clock or Clock()
+
+    return Log
+
+
+@attrs.define
+class Acks:
+    """Who was told what."""
+
+    good: list[str] = attrs.Factory(list[str])
+    errors: dict[str, LogWriteError] = attrs.Factory(dict[str, "LogWriteError"])
+
+    def add(self, log: WriteAheadLog, event_id: str, size: int = 60) -> None:
+        """Append the line of an event, and remember what is said of it."""
+        log.append(event_id, *parts(event_id, size), lambda error: self._done(event_id, error))
+
+    def _done(self, event_id: str, error: LogWriteError | None) -> None:
+        assert event_id not in self.good
+        assert event_id not in self.errors
+        if error is None:
+            self.good.append(event_id)
+        else:
+            self.errors[event_id] = error
+
+
+def parts(event_id: str, size: int = 60) -> tuple[bytes, bytes, bytes]:
+    """Return the three parts of a line, whose payload has *size* bytes."""
+    head = b'{"event_type":"Ping","event_schema":"tests.Ping@1.0.0","event_id":"%b"' % event_id.encode()
+    return head, b',"data":"%b"' % (b"x" * size), b',"event_status":"completed","event_results":{}'
