@@ -61,7 +61,7 @@ def retry(
     backoff_factor: float = 1.0,
     semaphore_limit: int | None = None,
     semaphore_name: str | None = None,
-    semaphore_lax: bool = False,  # noqa: FBT001, FBT002 - the place is that of the older package
+    semaphore_lax: bool = False,
     semaphore_scope: Scope = "global",
     semaphore_timeout: float | None = None,
     *,
@@ -77,7 +77,7 @@ def retry(  # noqa: PLR0917 - the order is that of the older package
     backoff_factor: float = 1.0,
     semaphore_limit: int | None = None,
     semaphore_name: str | None = None,
-    semaphore_lax: bool = False,  # noqa: FBT001, FBT002 - as above
+    semaphore_lax: bool = False,
     semaphore_scope: Scope = "global",
     semaphore_timeout: float | None = None,
     *,

@@ -87,7 +87,7 @@ def _best_record(levels: Levels, value: Mapping[Any, Any]) -> Any:
     return best
 
 
-def _fits_better(fields: int | None, best: int | None, closer: bool) -> bool:  # noqa: FBT001 - what decides otherwise
+def _fits_better(fields: int | None, best: int | None, closer: bool) -> bool:
     if fields is None or best is None or fields == best:
         return closer
     return fields > best

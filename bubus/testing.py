@@ -76,7 +76,7 @@ def _names(tasks: Iterable[asyncio.Task[Any]]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def settled(*buses: EventBus, timeout: float = 5.0) -> AsyncGenerator[None]:  # noqa: ASYNC109 - the wait for others
+async def settled(*buses: EventBus, timeout: float = 5.0) -> AsyncGenerator[None]:
     """
     Check on leaving the block that it left nothing unfinished.
 
@@ -96,7 +96,7 @@ async def settled(*buses: EventBus, timeout: float = 5.0) -> AsyncGenerator[None
     await _settle([bus for bus in buses or _alive() if bus.id not in broken], timeout, running)
 
 
-async def settle(*buses: EventBus, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the wait for others
+async def settle(*buses: EventBus, timeout: float = 5.0) -> None:
     """
     Wait until every bus is done, then check that nothing is left.
 
@@ -125,7 +125,7 @@ def assert_settled(*buses: EventBus) -> None:
     _report(fault for bus in buses or _alive() for fault in _faults(bus))
 
 
-async def _settle(buses: Collection[EventBus], timeout: float, running: set[asyncio.Task[Any]]) -> None:  # noqa: ASYNC109 - the wait for others
+async def _settle(buses: Collection[EventBus], timeout: float, running: set[asyncio.Task[Any]]) -> None:
     with contextlib.suppress(TimeoutError):  # what is unfinished by then is reported below
         async with asyncio.timeout(timeout):
             await _completed(buses)

@@ -206,7 +206,7 @@ async def test_a_cancelled_expect_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("timeout", [None, 100.0], ids=["without", "with timeout"])
-async def test_an_expect_that_is_dropped_unawaited_is_forgotten(timeout: float | None) -> None:  # noqa: ASYNC109
+async def test_an_expect_that_is_dropped_unawaited_is_forgotten(timeout: float | None) -> None:
     """The coroutine unregisters when it goes, closed or not, though it was never awaited."""
     bus = EventBus()
     asked: list[int] = []
@@ -272,7 +272,7 @@ async def test_expect_of_a_wrong_pattern_is_refused_at_the_call(pattern: Any) ->
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan")], ids=repr)
-async def test_expect_with_a_wrong_timeout_is_refused_at_the_call(timeout: float) -> None:  # noqa: ASYNC109
+async def test_expect_with_a_wrong_timeout_is_refused_at_the_call(timeout: float) -> None:
     """A negative time or none at all is an error, and nothing is registered."""
     bus = EventBus()
     with pytest.raises(OptionError, match="timeout"):

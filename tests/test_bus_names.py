@@ -195,9 +195,9 @@ def _refuse(options: dict[str, Any], error: type[OptionError | OptionTypeError])
 
 def test_positional_options_are_those_of_the_older_bubus() -> None:
     """Name, log, parallel handlers and history size may be given by position; the rest by name only."""
-    bus = EventBus("Positional", None, True, 7)  # noqa: FBT003 - the point of the test
+    bus = EventBus("Positional", None, True, 7)
 
     assert bus.name == "Positional"
     too_many: Any = EventBus
     with pytest.raises(TypeError):
-        too_many("Too many", None, True, 7, 100)  # noqa: FBT003 - the point of the test
+        too_many("Too many", None, True, 7, 100)

@@ -96,7 +96,7 @@ class TestFrameworkFields:
     @pytest.mark.parametrize(
         "given",
         [uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005", "00000000000000000000000000000005", uuid.uuid4()],
-        ids=str,
+        ids=["version 0", "text", "hex", "version 4"],
     )
     def test_a_given_id_may_be_a_uuid_of_any_version(self, given: object) -> None:
         """A UUID object or its text becomes the id, in the usual form."""
