@@ -25,7 +25,7 @@ from bubus._scheduler import Scheduler
 from bubus._statistics import Statistics
 from bubus._threads import Delivery
 from bubus._tree import describe_value, escape, render
-from bubus._waiting import blocks_bus
+from bubus._waiting import blocks
 from bubus.errors import (
     BusNameError,
     DeadlockError,
@@ -402,7 +402,7 @@ class EventBus:
             WrongLoopError: If the bus runs in another loop.
         """
         call = live_call()
-        if call is not None and blocks_bus(call, self.id):
+        if call is not None and blocks(call, self._scheduler):
             raise DeadlockError(
                 f"bus {self.name!r} is never idle inside its own handler {call.handler.name}; "
                 "wait outside, or await single events"

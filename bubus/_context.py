@@ -25,6 +25,10 @@ class Runner(Protocol):
         """Begin with the queue now if nothing runs, instead of in the next turn of the loop."""
         ...
 
+    def queued_states(self) -> Iterable[EventState]:
+        """Return the states of all events in the queue."""
+        ...
+
     def run_out_of_turn(self, shares: Iterable[Share], nesting: int) -> None:
         """Take *shares* out of the queue and run them one after another, beside what runs already."""
         ...

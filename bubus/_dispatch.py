@@ -368,6 +368,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
     if not call.live:
         return
     call.live = False
+    call.task = None  # it refers to the context, which refers to the call
     if call.timer is not None:
         _stop_timer(call)
     result, duration = call.result, 0.0
@@ -411,7 +412,7 @@ def _late_error(call: Call, value: object, duration: float) -> BaseException:
 def _record_value(call: Call, value: object, duration: float) -> None:
     try:
         value, forwarded = _accept_value(call, value)
-    except ValidationError as refused:
+    except Exception as refused:  # noqa: BLE001 - also what a value's own code raises while it is checked
         _record_error(call, refused, duration)
     else:
         call.result.complete(value, duration, forwarded=forwarded)
@@ -441,7 +442,7 @@ def _record_error(call: Call, error: BaseException, duration: float) -> None:
     _add_note(error, f"in handler {call.handler.id} of {call.event.event_type}")
     share.failed = True
     call.result.fail(error, duration)
-    if share.cut is None:
+    if share.cut is None and not isinstance(error, BusStopped):
         logger.warning("%s failed: %s", _title(call), describe_error(error))
 
 
@@ -460,5 +461,8 @@ def _presentable(call: Call, error: BaseException) -> BaseException:
 
 def _add_note(error: BaseException, note: str) -> None:
     # One error object may be raised many times: a note each time would grow without end.
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+    try:
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+    except Exception as refused:  # noqa: BLE001 - an error that takes no notes is recorded without one
+        logger.debug("%s takes no note: %s", type(error).__name__, describe_error(refused))

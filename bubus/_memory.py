@@ -42,7 +42,7 @@ def event_size(event: BaseEvent[Any]) -> int:
             total += _field_size(value)
     state = state_of(event)
     for result in () if state is None else state.results.values():
-        if type(result.result) not in _SMALL_TYPES:
+        if type(result.result) not in _SMALL_TYPES and not result.forwarded:
             total += _field_size(result.result)
     return total
 

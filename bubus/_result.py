@@ -240,10 +240,11 @@ def _why_none(results: list[EventResult[Any]], event_name: str) -> str:
 def by_name(results: Iterable[EventResult[_Value]]) -> dict[str, _Value | None]:
     """Return the values by handler name; the second of a name gets ``#2``, and so on."""
     values: dict[str, _Value | None] = {}
-    count: dict[str, int] = {}
     for result in results:
-        number = count[result.handler_name] = count.get(result.handler_name, 0) + 1
-        name = result.handler_name if number == 1 else f"{result.handler_name}#{number}"
+        name, number = result.handler_name, 1
+        while name in values:
+            number += 1
+            name = f"{result.handler_name}#{number}"
         values[name] = result.result
     return values
 

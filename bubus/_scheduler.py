@@ -24,7 +24,7 @@ from bubus._context import live_call
 from bubus._state import DONE, QUEUED, RUNNING, EventState, Share, new_state, state_of
 from bubus._statistics import Counters, Statistics
 from bubus._tree import escape
-from bubus._waiting import unblock_children
+from bubus._waiting import unblock_rest
 from bubus.errors import (
     AlreadyDispatchedError,
     BusClosed,
@@ -306,8 +306,9 @@ class Scheduler:
         share.context = share.task = None
         state = share.state
         if state.open_work > 1:
-            unblock_children(state)
+            unblock_rest(state)
         if share.leaving is not None and not state.loop.is_closed():
+            state.leaving = True
             state.loop.call_soon(_leave, share.leaving)
         state.release()
         if self._idle:
@@ -319,6 +320,10 @@ class Scheduler:
             self._ask_for_turn(self.loop)
 
     # -- out of turn -------------------------------------------------------------------------------------------------
+
+    def queued_states(self) -> list[EventState]:
+        """Return the states of all events in the queue."""
+        return [share.state for share in self._queue]
 
     def run_out_of_turn(self, shares: Iterable[Share], nesting: int) -> None:
         """Take *shares* out of the queue and run them one after another, beside what runs already."""

@@ -107,6 +107,9 @@ class EventState:
     awaited_by: list[Call] | None = None
     """Handler calls that wait for this event."""
 
+    leaving: bool = False
+    """A handler raised SystemExit or KeyboardInterrupt."""
+
     started: float | None = None
     completed: float | None = None
     """Readings of `time.monotonic`, in seconds."""

@@ -52,25 +52,36 @@ def _wait_outside(state: EventState) -> Generator[Any, None, None]:
             share.runner.start()
     while state.open_work:
         yield from _until_completed(state)
+    if state.leaving:
+        # A SystemExit is on its way through the loop: nothing of the program may run before it has left.
+        yield
 
 
 def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
     _refuse_own(state, call)
-    for share in state.shares:
-        if share.stage is QUEUED:
-            share.runner.run_out_of_turn((share,), call.nesting + 1)
-    if not state.open_work:
-        return
     blocks = asyncio.current_task() is call.task
-    if blocks:
-        _refuse_circle(state, call)
     _enter(state, call, blocks=blocks)
     try:
-        unblock(state, _descendants(state))
+        begun_before = _take_out_of_turn(state, call)
+        if state.open_work and blocks:
+            _refuse_circle(state, call)
+        if state.open_work and begun_before:
+            unblock(state, (state, *_left_behind(state)))
         while state.open_work:
             yield from _until_completed(state)
     finally:
         _leave(state, call, blocks=blocks)
+
+
+def _take_out_of_turn(state: EventState, call: Call) -> bool:
+    """Run the event now on every bus where it is queued; tell whether some bus had begun with it already."""
+    begun_before = False
+    for share in state.shares:
+        if share.stage is QUEUED:
+            share.runner.run_out_of_turn((share,), call.nesting + 1)
+        else:
+            begun_before = True
+    return begun_before
 
 
 def _until_completed(state: EventState) -> Generator[Any, None, None]:
@@ -142,53 +153,60 @@ def _open_children(state: EventState) -> Iterator[EventState]:
                 yield child_state
 
 
-def _descendants(state: EventState) -> Iterator[EventState]:
+def _left_behind(state: EventState) -> Iterator[EventState]:
+    """Yield the open descendants of *state* whose dispatchers have returned and so will not await them."""
+    left = not any(_live_calls(state))
     for child in _open_children(state):
-        yield child
-        yield from _descendants(child)
+        if left:
+            yield child
+        yield from _left_behind(child)
 
 
-def blocked_buses(state: EventState) -> set[str]:
-    """Return the ids of the buses of which a running handler waits for *state*, or for one it is part of."""
-    found: set[str] = set()
+def blocked_runners(state: EventState) -> set[Runner]:
+    """
+    Return the buses that cannot go on before *state* is complete.
+
+    A handler that waits for an event blocks its bus, and with it whatever is queued there, and whoever waits for
+    that in turn, on other buses.
+    """
+    found: set[Runner] = set()
     seen: set[int] = set()
     todo = [state]
     while todo:
-        other = todo.pop()
-        if id(other) in seen:
+        waited_for = todo.pop()
+        if id(waited_for) in seen:
             continue
-        seen.add(id(other))
-        for call in other.awaited_by or ():
-            found.add(call.bus.id)
+        seen.add(id(waited_for))
+        if waited_for.parent is not None:
+            todo.append(waited_for.parent)
+        for call in waited_for.awaited_by or ():
             todo.append(call.share.state)
-        if other.parent is not None:
-            todo.append(other.parent)
+            if call.share.runner not in found:
+                found.add(call.share.runner)
+                todo += call.share.runner.queued_states()
     return found
 
 
 def unblock(state: EventState, candidates: Iterable[EventState]) -> None:
     """Run those *candidates* out of turn that are queued on a bus which waits for *state* and so never gets to them."""
-    blocked = blocked_buses(state)
+    blocked = blocked_runners(state)
     if not blocked:
         return
     stuck: defaultdict[Runner, list[Share]] = defaultdict(list)
     for candidate in candidates:
         for share in candidate.shares:
-            if share.stage is QUEUED and share.bus.id in blocked and not _dispatcher_runs(candidate):
+            if share.stage is QUEUED and share.runner in blocked:
                 stuck[share.runner].append(share)
     for runner, shares in stuck.items():
         runner.run_out_of_turn(shares, 0)
 
 
-def unblock_children(state: EventState) -> None:
-    """Do what `unblock` does for the children of *state*, whose handlers have just returned."""
-    unblock(state, _open_children(state))
+def unblock_rest(state: EventState) -> None:
+    """Do what `unblock` does after a bus has run its handlers: for forwards they made, and children they left."""
+    children = () if any(_live_calls(state)) else _open_children(state)
+    unblock(state, (state, *children))
 
 
-def _dispatcher_runs(child: EventState) -> bool:
-    return child.parent is not None and any(_live_calls(child.parent))
-
-
-def blocks_bus(call: Call, bus_id: str) -> bool:
-    """Tell whether the bus cannot become idle before *call* returns."""
-    return call.bus.id == bus_id or bus_id in blocked_buses(call.share.state)
+def blocks(call: Call, runner: Runner) -> bool:
+    """Tell whether the bus of *runner* cannot become idle before *call* returns."""
+    return call.share.runner is runner or runner in blocked_runners(call.share.state)
