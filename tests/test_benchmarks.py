@@ -1,0 +1,111 @@
+"""The benchmarks run, and print every figure the bus is held to. How fast they are is not asked here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.benchmarks import __main__ as program, bus, peers
+from tests.benchmarks._measure import Row
+
+ROOT = Path(__file__).parents[1]
+
+BUS_LIMITS = {
+    "one event, queued in batches of 40": 1.4,
+    "one event, awaited each": 1.8,
+    "construction of an event": 0.5,
+    "an event that awaits one nested child": 3.0,
+    "an event forwarded through three buses": 3.5,
+    "100 parallel suspending handlers, per handler": 1.5,
+    "a handler that suspends once": 3.0,
+    "an event at 800 in history, to one at 80": 1.3,
+    "kB per completed event held in history": 1.6,
+    "wake-ups of 20 idle buses in 0.05 s": 0.0,
+}
+"""The figures of issue 2, with the small counts of ``--quick``."""
+
+COUNTS = {"kB per completed event held in history", "wake-ups of 20 idle buses in 0.05 s"}
+NOT_TIMED = {*COUNTS, "an event at 800 in history, to one at 80"}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program as users do."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+def allowed(name: str) -> float:
+    """Return the limit of a row on this Python."""
+    slow = sys.version_info < (3, 12) and name not in NOT_TIMED
+    return BUS_LIMITS[name] * (2.5 if slow else 1)
+
+
+def test_every_figure_of_the_bus_is_printed_as_a_table() -> None:
+    """A quick run prints a line for each figure, says nothing on stderr, and is no failure however slow it was."""
+    done = run("bus", "--quick")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line[:48].rstrip() for line in done.stdout.splitlines()] == list(BUS_LIMITS)
+
+
+def test_every_figure_is_printed_as_json_with_its_limit() -> None:
+    """``--json`` gives each figure its value and its limit: 3.11 may take 2.5 times as long, and no more memory."""
+    done = run("--quick", "--json")
+
+    document: dict[str, Any] = json.loads(done.stdout)
+    rows = {row["name"]: row for row in document["rows"]}
+    assert {name: rows[name]["limit"] for name in BUS_LIMITS} == {name: allowed(name) for name in BUS_LIMITS}
+    assert all(rows[name]["value"] > 0 for name in BUS_LIMITS.keys() - COUNTS)
+    assert "retry" in rows
+    assert document["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}.")
+
+
+def test_a_completed_event_weighs_something_and_idle_buses_do_nothing() -> None:
+    """What is counted, not timed, holds on any machine: kB per event and wake-ups."""
+    rows = {row.name: row for row in bus.rows(bus.QUICK)}
+
+    assert rows["wake-ups of 20 idle buses in 0.05 s"].ratio == 0
+    assert 0.5 < rows["kB per completed event held in history"].ratio <= 1.6
+
+
+@pytest.mark.parametrize(("ratio", "check", "status"), [(1.1, True, 1), (1.1, False, 0), (1.0, True, 0)])
+def test_check_fails_for_a_row_above_its_limit(ratio: float, check: bool, status: int) -> None:
+    """``--check`` turns a row above its limit into exit status 1; without it the row is only shown."""
+    figures = [Row("shown only", 9.0, None), Row("limited", ratio, 1.0)]
+
+    assert program.exit_status(figures, check=check) == status
+
+
+def test_a_missed_goal_is_shown_but_fails_nothing() -> None:
+    """A peer that is faster than hoped for is no fault of the code that is checked."""
+    missed = peers.Speedup("older 1.0", times=10, goal=60, ours=1e-5, theirs=1e-4)
+
+    assert "MISSED" in str(missed)
+    assert program.exit_status([missed], check=True) == 0
+
+
+def test_the_workload_of_the_peers_runs_with_this_checkout() -> None:
+    """The script that the peers run in their own environments handles every event with our package too."""
+    figures = peers.run_ours(seconds=0.01)
+
+    assert figures.keys() == {"queued in batches of 40", "awaited each"}
+    assert all(seconds > 0 for seconds in figures.values())
+
+
+def test_a_peer_that_fails_is_reported_with_what_it_printed() -> None:
+    """A peer whose program fails ends the comparison with its own words, not with figures."""
+    with pytest.raises(peers.PeerError, match="No module named 'no_such_bus'"):
+        peers.run_workload(sys.executable, "no_such_bus", seconds=0.01)
