@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import math
+import threading
 import warnings
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, overload
@@ -83,6 +84,10 @@ _UNSET = _Default()
 _MEMORY_LIMIT = 50 * 1024 * 1024
 
 
+# Buses are made in many threads, and a set must not change while it is walked.
+_instances_lock = threading.RLock()
+
+
 class EventBus:
     """
     An event bus: handlers are registered with `on`, events are given to `dispatch`.
@@ -152,7 +157,8 @@ class EventBus:
             max_pending=max_pending,
             warn_of_memory=_warn_of_memory,
         )
-        EventBus.all_instances.add(self)
+        with _instances_lock:
+            EventBus.all_instances.add(self)
 
     def __repr__(self) -> str:
         counts = self.statistics()
@@ -437,7 +443,8 @@ class EventBus:
         await self._scheduler.stop(seconds)
         if clear:
             self._scheduler.close()
-            EventBus.all_instances.discard(self)
+            with _instances_lock:
+                EventBus.all_instances.discard(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -486,7 +493,12 @@ def _free_name(name: object, bus_id: str) -> str:
 
 
 def _is_taken(name: str) -> bool:
-    return any(bus.name == name and not bus._scheduler.stopped for bus in list(EventBus.all_instances))
+    return any(bus.name == name and not bus._scheduler.stopped for bus in _all_buses())
+
+
+def _all_buses() -> list[EventBus]:
+    with _instances_lock:
+        return list(EventBus.all_instances)
 
 
 def _check_count(option: str, value: object, *, least: int) -> None:
@@ -516,7 +528,7 @@ _memory_warned = False
 
 def _warn_of_memory() -> None:
     global _memory_warned  # noqa: PLW0603 - once per process
-    buses = list(EventBus.all_instances)
+    buses = _all_buses()
     total = sum(bus._scheduler.history.bytes for bus in buses)
     if total <= _MEMORY_LIMIT or _memory_warned:
         return

@@ -9,7 +9,7 @@ import attrs
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from bubus._bus import EventBus
     from bubus._event import BaseEvent

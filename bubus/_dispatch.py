@@ -160,11 +160,12 @@ def _start(call: Call, share: Share, options: Options) -> None:
             value = context.run(handler.function, call.event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _settle(call, error=_without_own_frame(error))
-        return
-    if type(value) is CoroutineType or (type(value) not in _PLAIN and _must_be_awaited(value)):
-        _start_task(call, value, context, options)
     else:
-        _settle(call, value)
+        if type(value) is CoroutineType or (type(value) not in _PLAIN and _must_be_awaited(value)):
+            _start_task(call, value, context, options)
+        else:
+            _settle(call, value)
+    del context  # the frames of an error refer to this one as long as the error is kept
 
 
 def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
@@ -177,6 +178,7 @@ def _start_task(call: Call, awaitable: Awaitable[object], context: Context, opti
         task = asyncio.Task(work, loop=loop, context=context, eager_start=True)
     else:
         task = asyncio.Task(work, loop=loop, context=context)
+    del context  # see _start
     if not call.live:
         return
     if call.task is None:
@@ -300,10 +302,15 @@ def cut(call: Call, error: BaseException, grace: float) -> None:
 
     One that has not started settles at once; a running one when it ends, or is left behind after *grace* seconds.
     """
-    if not call.live or call.cut is not None or call.spared:
-        return
-    call.cut = error
-    _cancel_children(call)
+    todo = [(call, error, grace)]
+    for one, reason, seconds in todo:  # grows as it is walked: a tree of any depth needs no stack
+        if one.live and one.cut is None and not one.spared:
+            one.cut = reason
+            todo += _cut_children(one)
+            _cancel(one, reason, seconds)
+
+
+def _cancel(call: Call, error: BaseException, grace: float) -> None:
     _stop_timer(call)
     if call.task is None:
         _settle(call, error=error)
@@ -313,14 +320,18 @@ def cut(call: Call, error: BaseException, grace: float) -> None:
     call.timer = loop.call_later(grace, _abandon, call, context=Context())
 
 
-def _cancel_children(call: Call) -> None:
-    """Cancel and settle the events that *call* dispatched, on every bus that has them."""
-    for child in list(call.result.event_children):
+def _cut_children(call: Call) -> list[tuple[Call, BaseException, float]]:
+    """Cut off the events that *call* dispatched, on every bus that has them; return the calls that run for them."""
+    running: list[tuple[Call, BaseException, float]] = []
+    for child in call.result.event_children:
         state = state_of(child)
         for share in () if state is None else state.shares:
             if share.stage is not DONE:
                 reason = f"{escape(child.event_type)} was cancelled with {_title(call)}, which had dispatched it"
-                share.runner.cut(share, EventCancelled(reason))
+                error = EventCancelled(reason)
+                calls, grace = share.runner.cut(share, error)
+                running += [(one, error, grace) for one in calls]
+    return running
 
 
 def cut_calls(share: Share, error: BaseException, grace: float) -> None:

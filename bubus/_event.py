@@ -35,6 +35,9 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
 
     if TYPE_CHECKING:
 
+        def __init__(self, *, event_type: str = ..., **extra: object) -> None:
+            """Make an ad-hoc event; subclasses have a constructor of their own fields."""
+
         @classmethod
         def __event_contract__(cls, handler: Callable[[Self], T_EventResultType], /) -> None:
             """Bind event and result for type checkers; `EventBus.on` matches event classes by it."""
@@ -296,7 +299,7 @@ def tree_row(event: BaseEvent[Any]) -> Row:
     name = f"{ICONS[event.event_status]} {escape(event.event_type)}#{event.event_id[-4:]}"
     started, completed = event.event_started_at, event.event_completed_at
     took = f" ({describe_seconds((completed - started).total_seconds())})" if started and completed else ""
-    return Row(name + took, [_result_row(result) for result in event.event_results.values()])
+    return Row(name + took, (_result_row(result) for result in event.event_results.values()))
 
 
 def _result_row(result: EventResult[Any]) -> Row:
@@ -304,7 +307,7 @@ def _result_row(result: EventResult[Any]) -> Row:
     if result.forwarded:
         name = f"{ICONS[result.status]} {escape(result.handler_name)}"
     took = "" if result.duration is None else f" ({describe_seconds(result.duration)})"
-    return Row(name + took + _outcome(result), [tree_row(child) for child in result.event_children])
+    return Row(name + took + _outcome(result), (tree_row(child) for child in result.event_children))
 
 
 def _outcome(result: EventResult[Any]) -> str:

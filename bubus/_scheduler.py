@@ -36,7 +36,7 @@ from bubus.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from bubus._bus import EventBus
     from bubus._context import Call
@@ -366,14 +366,15 @@ class Scheduler:
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 
-    def cut(self, share: Share, error: BaseException) -> None:
-        """Cut *share* off for the reason *error*; its handlers get the grace to end."""
+    def cut(self, share: Share, error: BaseException) -> tuple[Sequence[Call], float]:
+        """Cut *share* off for the reason *error*; return its running handlers, and the seconds they have to end."""
         if share.stage is QUEUED:
             del self._queue[share]
             _dispatch.settle_unrun(share, self.registry.match(share.event), error)
             self._finish(share)
-        elif share.stage is RUNNING:
-            _dispatch.cut_calls(share, error, self.options.cancel_grace)
+            return (), 0.0
+        share.cut = share.cut or error
+        return share.calls, self.options.cancel_grace
 
     def cut_off(self) -> None:
         """Do what an immediate `stop` does: our own task was cancelled, as asyncio.run does at its end."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
 ICONS = {"pending": "⏳", "started": "🏃", "completed": "✅", "error": "❌"}
 """One icon per status of an event or result."""
@@ -22,7 +22,8 @@ class Row:
     """One line of a tree, with the rows below it."""
 
     text: str
-    children: Sequence[Row] = ()
+    children: Iterable[Row] = ()
+    """May be a generator: a row's children are asked for once, when their turn comes."""
 
 
 def escape(value: object, limit: int = 200) -> str:
@@ -65,12 +66,18 @@ def describe_seconds(seconds: float) -> str:
 
 
 def render(rows: Iterable[Row]) -> str:
-    """Return the rows as an indented tree, one line each."""
-    return "\n".join(_lines(list(rows), ""))
+    """Return the rows as an indented tree, one line each; however deep it is, no stack grows with it."""
+    lines: list[str] = []
+    todo = _level(rows, "")
+    while todo:
+        row, prefix, last = todo.pop()
+        lines.append(f"{prefix}{'└── ' if last else '├── '}{row.text}")
+        todo += _level(row.children, prefix + ("    " if last else "│   "))
+    return "\n".join(lines)
 
 
-def _lines(rows: Sequence[Row], prefix: str) -> Iterator[str]:
-    for index, row in enumerate(rows, 1):
-        last = index == len(rows)
-        yield f"{prefix}{'└── ' if last else '├── '}{row.text}"
-        yield from _lines(row.children, prefix + ("    " if last else "│   "))
+def _level(rows: Iterable[Row], prefix: str) -> list[tuple[Row, str, bool]]:
+    """Return the rows of one level, last one first, each with its prefix and whether it is the last."""
+    level = list(rows)
+    level.reverse()
+    return [(row, prefix, index == 0) for index, row in enumerate(level)]

@@ -7,3 +7,4 @@ from bubus.wal._log import WriteAheadLog as WriteAheadLog
 from bubus.wal._options import Fsync as Fsync
 from bubus.wal._read import LogReader as LogReader, records as records
 from bubus.wal._record import LoggedResult as LoggedResult, LogRecord as LogRecord
+from bubus.wal._typed import read as read

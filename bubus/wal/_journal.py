@@ -123,7 +123,7 @@ def read_journal(path: Path, max_line_bytes: int) -> LogReader[Entry]:
     return LogReader(path, _entry, "raise", max_line_bytes)
 
 
-def _entry(data: bytes, seq: int | None, /, file: Path, line: int, offset: int) -> Entry:  # noqa: ARG001 - see Decode
+def _entry(data: bytes, seq: int | None, *_: object) -> Entry:
     if seq is None:
         raise BadLine("not what was written (no event_crc at its end)")
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def logged(path: Path, event_ids: Collection[str], after: int, max_line_bytes: int) -> set[str]:
     """Return those of *event_ids* that have a line whose number is greater than *after*; damage is passed over."""
 
-    def event_id(data: bytes, seq: int | None, /, file: Path, line: int, offset: int) -> str:  # noqa: ARG001 - see Decode
+    def event_id(data: bytes, seq: int | None, *_: object) -> str:
         return "" if seq is None or seq <= after else decode_head(data, seq).event_id
 
     wanted = set(event_ids)

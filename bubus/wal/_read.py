@@ -37,9 +37,9 @@ _logger: Final = logging.getLogger("bubus")
 
 
 class Decode(Protocol[_T_co]):
-    """Makes something of a line; raises `BadLine` when that is impossible."""
+    """Makes something of a line, or None of one to pass over; raises `BadLine` when that is impossible."""
 
-    def __call__(self, data: bytes, seq: int | None, /, file: Path, line: int, offset: int) -> _T_co: ...
+    def __call__(self, data: bytes, seq: int | None, file: Path, line: int, offset: int, /) -> _T_co | None: ...
 
 
 class LogReader(Iterator[_T], Generic[_T]):
@@ -101,7 +101,8 @@ class LogReader(Iterator[_T], Generic[_T]):
                     numbers.next = seq + 1
                 elif self._is_repeated(seq, path, number, start):
                     continue
-            yield value
+            if value is not None:
+                yield value
         return number, offset
 
     def _complete(self, line: bytes, file: IO[bytes]) -> tuple[bytes, int]:
@@ -167,7 +168,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
     return log
 
 
-def _record(data: bytes, seq: int | None, /, file: Path, line: int, offset: int) -> LogRecord:
+def _record(data: bytes, seq: int | None, file: Path, line: int, offset: int) -> LogRecord:
     return LogRecord(file, line, offset, data, decode_head(data, seq))
 
 

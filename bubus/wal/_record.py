@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from bubus._codec import MAX_DEPTH, depth_exceeds
 from bubus._tree import escape
-from bubus.wal._depth import DEEPEST, too_deep
 from bubus.wal._frame import BadLine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _NULL: Final = Raw(b"null")
+_BRACE, _BRACKET = b"{["  # as numbers: counting those is faster than counting bytes
 
 
 class LineHead(msgspec.Struct, frozen=True, gc=False):
@@ -63,8 +64,9 @@ def decode_head(line: bytes, seq: int | None) -> LineHead:
         BadLine: If it is no event, nested too deeply, or says that it is sealed although it is not.
 
     """
-    if too_deep(line):
-        raise BadLine(f"more than {DEEPEST} levels of nesting")
+    # nearly every line has fewer brackets than levels are allowed: only the others are looked at one by one
+    if line.count(_BRACE) + line.count(_BRACKET) > MAX_DEPTH and depth_exceeds(line, MAX_DEPTH):
+        raise BadLine(f"more than {MAX_DEPTH} levels of nesting")
     try:
         head = _heads.decode(line)
     except READ_ERRORS as error:
