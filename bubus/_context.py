@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bubus._bus import EventBus
+    from bubus._dispatch import Options
     from bubus._event import BaseEvent
     from bubus._handlers import Handler
     from bubus._result import EventResult
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 class Runner(Protocol):
     """What an event knows of the scheduler of a bus that accepted it."""
+
+    options: Options
 
     def start(self) -> None:
         """Begin with the queue now if nothing runs, instead of in the next turn of the loop."""
@@ -72,6 +75,9 @@ class Call:
 
     cut: BaseException | None = None
     """Why the handler was cancelled, if it was."""
+
+    warned: bool = False
+    """Whether it was said that the handler is slow."""
 
     spared: bool = False
     """Set while the handler itself runs `stop`, which must not cancel it."""

@@ -51,6 +51,9 @@ MAX_NESTING = 32
 # What handlers return most: told apart from awaitables and events by one look-up.
 _PLAIN = frozenset({type(None), str, int, float, bool, dict, list, tuple, bytes})
 
+# Seconds; whether a handler was slow is not even asked below.
+_UNNOTICED = 0.001
+
 abandoned: set[asyncio.Task[None]] = set()
 """Tasks of handlers that did not let themselves be cancelled; kept until they end."""
 
@@ -178,13 +181,12 @@ def _start_task(call: Call, awaitable: Awaitable[object], context: Context, opti
         task = asyncio.Task(work, loop=loop, context=context, eager_start=True)
     else:
         task = asyncio.Task(work, loop=loop, context=context)
-    del context  # see _start
-    if not call.live:
-        return
-    if call.task is None:
-        call.task = task
-        task.add_done_callback(functools.partial(_never_started, call, awaitable), context=Context())
-    _arm(call, options)
+    if call.live:
+        if call.task is None:
+            call.task = task
+            task.add_done_callback(functools.partial(_never_started, call, awaitable), context=Context())
+        _arm(call, options)
+    del context, task, work  # see _start
 
 
 def _never_started(call: Call, awaitable: Awaitable[object], task: asyncio.Task[None]) -> None:
@@ -259,7 +261,20 @@ def _set_timer(call: Call, seconds: float, action: Callable[[Call, Options], Non
     call.timer = call.share.state.loop.call_later(seconds, action, call, options, context=Context())
 
 
+def _warn_blocked(call: Call, duration: float) -> None:
+    """Do what `_warn_slow` could not: the loop, and so its timers, stood still."""
+    slow = call.share.runner.options.slow_handler_seconds
+    if slow and duration > slow and not call.warned:
+        call.warned = True
+        logger.warning(
+            "%s took %.3f s and may have blocked the event loop; await in it, or move the work to a thread",
+            _title(call),
+            duration,
+        )
+
+
 def _warn_slow(call: Call, options: Options) -> None:
+    call.warned = True
     slow, timeout = options.slow_handler_seconds, call.result.timeout
     logger.warning(
         "%s has been running for more than %s s (possible deadlock); it waits for %s",
@@ -290,7 +305,8 @@ def _time_out(call: Call, options: Options) -> None:
 
 
 def _title(call: Call) -> str:
-    return f"handler {escape(call.handler.name)} of {escape(call.event.event_type)}#{call.event.event_id[-4:]}"
+    event, bus = call.event, escape(call.bus.name)
+    return f"handler {escape(call.handler.name)} of {escape(event.event_type)}#{event.event_id[-4:]} on bus {bus}"
 
 
 # -- cancelling ----------------------------------------------------------------------------------------------------
@@ -385,6 +401,8 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
     result, duration = call.result, 0.0
     if result.status == "started":
         duration = monotonic() - call.start_time
+        if duration > _UNNOTICED:
+            _warn_blocked(call, duration)
         share = call.share
         share.active -= 1
         if share.waiter is not None:

@@ -83,6 +83,9 @@ class Scheduler:
     _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict)
     _running: dict[Share, None] = attrs.Factory(dict)
     _draining: bool = False
+    _left: int = _TURN
+    """How many events may still run before the loop must get a turn; awaited ones count too."""
+
     _turn: asyncio.Handle | None = None
     _tasks: set[asyncio.Task[None]] = attrs.Factory(set)
     _drain_task: asyncio.Task[None] | None = None
@@ -228,13 +231,14 @@ class Scheduler:
     # -- draining ----------------------------------------------------------------------------------------------------
 
     def _ask_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._turn = loop.call_soon(self.start, context=Context())
+        self._turn = loop.call_soon(self._take_turn, context=Context())
+
+    def _take_turn(self) -> None:
+        self._turn, self._left = None, _TURN
+        self.start()
 
     def start(self) -> None:
         """Begin with the queue now, if nothing runs."""
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
         if self.loop is None or self._draining or self._running or not self._queue:
             return
         self._draining = True
@@ -259,15 +263,14 @@ class Scheduler:
             self.cut_off()
 
     async def _drain(self) -> None:
-        turn = _TURN
         try:
             while self._queue and not self._running:
                 share, _ = self._queue.popitem(last=False)
                 if not self._begin(share, 0):
                     await self._run(share)
-                turn -= 1
-                if not turn or share.leaving is not None:
-                    turn = _TURN
+                self._left -= 1
+                if self._left <= 0 or share.leaving is not None:
+                    self._left = _TURN
                     await asyncio.sleep(0)
         except asyncio.CancelledError:
             self.cut_off()
