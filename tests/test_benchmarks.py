@@ -109,3 +109,20 @@ def test_a_peer_that_fails_is_reported_with_what_it_printed() -> None:
     """A peer whose program fails ends the comparison with its own words, not with figures."""
     with pytest.raises(peers.PeerError, match="No module named 'no_such_bus'"):
         peers.run_workload(sys.executable, "no_such_bus", seconds=0.01)
+
+
+def test_figures_are_printed_although_a_peer_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a package index the comparison ends with status 2 and the reason; what was measured is still printed."""
+
+    def fail() -> list[peers.Speedup]:
+        raise peers.PeerError("no index")
+
+    monkeypatch.setattr(peers, "speedups", fail)
+
+    status = program.main(["bus", "--quick", "--json", "--peers"])
+
+    printed = capsys.readouterr()
+    assert (status, printed.err) == (2, "no index\n")
+    assert [row["name"] for row in json.loads(printed.out)["rows"]] == list(BUS_LIMITS)

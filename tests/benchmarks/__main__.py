@@ -26,18 +26,23 @@ SECTIONS: Final = ("bus", "retry")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what *arguments* ask for, print it, and return the exit status."""
+    """Run what *arguments* ask for, print it, and return the exit status: 2 if a peer could not be run."""
     options = _parser().parse_args(arguments)
     figures: list[Figure] = []
-    for measure in _measures(options):
-        measured = measure()
-        figures += measured
-        if not options.json:
-            sys.stdout.writelines(f"{figure}\n" for figure in measured)
-            sys.stdout.flush()
+    failure = ""
+    try:
+        for measure in _measures(options):
+            measured = measure()
+            figures += measured
+            if not options.json:
+                sys.stdout.writelines(f"{figure}\n" for figure in measured)
+                sys.stdout.flush()
+    except peers.PeerError as error:
+        failure = f"{error}\n"
     if options.json:
         sys.stdout.write(_as_json(figures) + "\n")
-    return exit_status(figures, check=options.check)
+    sys.stderr.write(failure)
+    return 2 if failure else exit_status(figures, check=options.check)
 
 
 def exit_status(figures: Sequence[Figure], *, check: bool) -> int:

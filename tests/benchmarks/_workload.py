@@ -89,6 +89,8 @@ async def main(package: str, seconds: float) -> dict[str, float]:
     }
     if work.handled != work.dispatched:
         raise RuntimeError(f"{package} handled {work.handled} of {work.dispatched} events")
+    if hasattr(work.bus, "stop"):  # without it, bubus 1.5.6 keeps `asyncio.run` from ending
+        await work.bus.stop()
     return figures
 
 
