@@ -36,8 +36,8 @@ class Runner(Protocol):
         """Take *shares* out of the queue and run them one after another, beside what runs already."""
         ...
 
-    def cut(self, share: Share, error: BaseException) -> None:
-        """Cut *share* off for the reason *error*: its handlers get the bus' grace to end."""
+    def cut(self, share: Share, error: BaseException) -> tuple[Sequence[Call], float]:
+        """Cut *share* off for the reason *error*; return its running handlers, and the seconds they have to end."""
         ...
 
     def settle_leftovers(self) -> None:

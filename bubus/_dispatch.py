@@ -18,12 +18,12 @@ from collections.abc import Awaitable
 from contextvars import Context
 from time import monotonic
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import attrs
 
 from bubus._context import Call, current_call
-from bubus._event import BaseEvent
+from bubus._event import is_event
 from bubus._result import EventResult
 from bubus._state import DONE, Share, state_of
 from bubus._tree import describe_error, escape
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from bubus._handlers import Handler
 
 logger = logging.getLogger("bubus")
-
-_EAGER = sys.version_info >= (3, 12)
 
 # Eager starts nest on the Python stack and overflow it between 150 and 200; beyond this many, go through the loop.
 MAX_NESTING = 32
@@ -71,13 +69,22 @@ class Options:
     """Seconds after which a running handler is warned of; 0 = never."""
 
 
-def spawn(
-    work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context, *, eager: bool = True
-) -> asyncio.Task[None]:
-    """Start *work* as a task: at once where Python can, else in the next turn of the loop."""
-    if _EAGER and eager:
-        return asyncio.Task(work, loop=loop, context=context, eager_start=True)
-    return asyncio.Task(work, loop=loop, context=context)
+if sys.version_info >= (3, 12):
+
+    def spawn(
+        work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context, *, eager: bool
+    ) -> asyncio.Task[None]:
+        """Start *work* as a task: at once if *eager*, else in the next turn of the loop."""
+        return asyncio.Task(work, loop=loop, context=context, eager_start=eager)
+
+else:
+
+    def spawn(
+        work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context, *, eager: bool
+    ) -> asyncio.Task[None]:
+        """Start *work* as a task, in the next turn of the loop: this Python has no eager tasks."""
+        del eager
+        return asyncio.Task(work, loop=loop, context=context)
 
 
 # -- the handlers of one event -------------------------------------------------------------------------------------
@@ -138,8 +145,8 @@ def _open_call(share: Share, handler: Handler, nesting: int) -> Call:
 def _refuse_depth(share: Share, options: Options) -> None:
     for call in share.calls:
         error = DepthError(
-            f"{share.event.event_type} is nested {share.state.depth} events deep (max_depth={options.max_depth}): a handler "
-            "dispatches its own event without end, or max_depth of the bus is too small for a recursion that ends"
+            f"{share.event.event_type} is nested {share.state.depth} events deep (max_depth={options.max_depth}): "
+            "a handler dispatches its own event without end, or max_depth is too small for a recursion that ends"
         )
         _settle(call, error=error)
 
@@ -164,7 +171,7 @@ def _start(call: Call, share: Share, options: Options) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _settle(call, error=_without_own_frame(error))
     else:
-        if type(value) is CoroutineType or (type(value) not in _PLAIN and _must_be_awaited(value)):
+        if _must_be_awaited(value):
             _start_task(call, value, context, options)
         else:
             _settle(call, value)
@@ -172,15 +179,14 @@ def _start(call: Call, share: Share, options: Options) -> None:
 
 
 def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
-    return isinstance(value, Awaitable) and not isinstance(value, BaseEvent)
+    if type(value) in _PLAIN:
+        return False
+    return type(value) is CoroutineType or (not is_event(value) and isinstance(value, Awaitable))
 
 
 def _start_task(call: Call, awaitable: Awaitable[object], context: Context, options: Options) -> None:
-    work, loop = _await(call, awaitable), call.share.state.loop
-    if _EAGER and call.nesting < MAX_NESTING:
-        task = asyncio.Task(work, loop=loop, context=context, eager_start=True)
-    else:
-        task = asyncio.Task(work, loop=loop, context=context)
+    work = _await(call, awaitable)
+    task = spawn(work, call.share.state.loop, context, eager=call.nesting < MAX_NESTING)
     if call.live:
         if call.task is None:
             call.task = task
@@ -398,7 +404,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
     call.task = None  # it refers to the context, which refers to the call
     if call.timer is not None:
         _stop_timer(call)
-    result, duration = call.result, 0.0
+    result, duration, kind = call.result, 0.0, cast("object", type(value))
     if result.status == "started":
         duration = monotonic() - call.start_time
         if duration > _UNNOTICED:
@@ -411,7 +417,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         error = _late_error(call, value, duration)
     if error is not None:
         _record_error(call, error, duration)
-    elif value is None or type(value) is result.result_type:
+    elif value is None or kind is result.result_type:
         result.complete(value, duration, forwarded=value is call.event)
     else:
         _record_value(call, value, duration)
@@ -452,8 +458,8 @@ def _accept_value(call: Call, value: object) -> tuple[object, bool]:
     if value is call.event:
         return value, True
     event = call.event
-    check = event.__event_result__
-    if type(value) in _PLAIN or not isinstance(value, BaseEvent):
+    check = type(event).__event_result__
+    if type(value) in _PLAIN or not is_event(value):
         return (value if check is None else check(value)), False
     if check is None:
         return value, event.event_result_type is None

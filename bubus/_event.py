@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeGuard, overload
 
 from bubus import _result
 from bubus._context import live_call
 from bubus._model import EventModel
-from bubus._result import EventResult, Include
 from bubus._state import EventState, Status, accepted_state, state_of
 from bubus._tree import ICONS, Row, describe_error, describe_seconds, describe_value, escape, render
 from bubus._types import T_EventResultType
@@ -19,6 +18,7 @@ from bubus.errors import NotInHandlerError, WaitTimeout
 
 if TYPE_CHECKING:
     from bubus._bus import EventBus
+    from bubus._result import EventResult, Include
 
 
 class BaseEvent(EventModel, Generic[T_EventResultType]):
@@ -35,7 +35,7 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, event_type: str = ..., **extra: object) -> None:
+        def __init__(self, *, event_type: str = "BaseEvent", **extra: object) -> None:
             """Make an ad-hoc event; subclasses have a constructor of their own fields."""
 
         @classmethod
@@ -103,8 +103,9 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
         if timeout is None:
             await self
             return
+        clock = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout) as clock:
+            async with clock:
                 await self
         except TimeoutError:
             if not clock.expired():
@@ -283,6 +284,11 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
         """Return ``<last bus or ?>▶ Name#<last 4 of the id> <status icon>``."""
         bus = self.event_path[-1] if self.event_path else "?"
         return f"{escape(bus)}▶ {escape(self.event_type)}#{self.event_id[-4:]} {ICONS[self.event_status]}"
+
+
+def is_event(value: object) -> TypeGuard[BaseEvent[Any]]:
+    """Tell whether *value* is an event, of any class."""
+    return isinstance(value, BaseEvent)
 
 
 def _moment(state: EventState, reading: float | None) -> datetime | None:

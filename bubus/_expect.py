@@ -25,7 +25,7 @@ Predicate = Callable[[Any], object]
 class Expectations:
     """All expectations of one bus."""
 
-    waiting: dict[int, Waiting] = attrs.Factory(dict)
+    waiting: dict[int, Waiting] = attrs.Factory(dict[int, "Waiting"])
 
     def resolve(self, event: BaseEvent[Any]) -> None:
         """Give *event* to all that expect it."""
@@ -124,7 +124,7 @@ class Expectation(Coroutine[Any, Any, E], Generic[E]):
         self,
         typ: type[BaseException] | BaseException,
         val: BaseException | object = None,
-        tb: TracebackType | None = None,
+        tb: TracebackType | None = None,  # noqa: ARG002 - part of every coroutine's signature
         /,
     ) -> Any:
         """Raise inside, as any coroutine does."""

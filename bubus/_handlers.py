@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from bubus._event import BaseEvent
+from bubus._model import EventMeta
 from bubus._result import Origin
 from bubus._tree import describe_value
 from bubus.errors import HandlerError, NotSubscribedError, PatternError
@@ -74,15 +75,14 @@ def normalize_pattern(pattern: object) -> Key:
     Raises:
         PatternError: If it is no event class and no name.
     """
-    if isinstance(pattern, type) and issubclass(pattern, BaseEvent):
-        return pattern.__event_origin__
-    origin = getattr(pattern, "__origin__", None)
-    if isinstance(origin, type) and issubclass(origin, BaseEvent):
-        return origin.__event_origin__
+    for candidate in (pattern, getattr(pattern, "__origin__", None)):
+        if isinstance(candidate, EventMeta) and issubclass(candidate, BaseEvent):
+            return candidate.__event_origin__
     if isinstance(pattern, str) and pattern and pattern.isprintable():
         return pattern
     raise PatternError(
-        f"cannot register for {describe_value(pattern)}: use an event class, the name of an event type, or '*' for all events"
+        f"cannot register for {describe_value(pattern)}: "
+        "use an event class, the name of an event type, or '*' for all events"
     )
 
 
@@ -138,9 +138,9 @@ class Registry:
 
     _bus_id: str
     _bus_name: str
-    _by_key: dict[Key, list[Handler]] = attrs.Factory(dict)
-    _cache: dict[tuple[type, str], tuple[Handler, ...]] = attrs.Factory(dict)
-    _names: dict[str, int] = attrs.Factory(dict)
+    _by_key: dict[Key, list[Handler]] = attrs.Factory(dict[Key, list[Handler]])
+    _cache: dict[tuple[type, str], tuple[Handler, ...]] = attrs.Factory(dict[tuple[type, str], tuple[Handler, ...]])
+    _names: dict[str, int] = attrs.Factory(dict[str, int])
     _added: int = 0
 
     def add(self, pattern: object, function: object, *, once: bool = False, forwards_to: str | None = None) -> Handler:
@@ -216,7 +216,7 @@ class Registry:
         return names
 
     def match(self, event: BaseEvent[Any]) -> tuple[Handler, ...]:
-        """Return what *event* calls: by class and name in order of registration, then ``"*"``; `once` handlers leave."""
+        """Return what *event* calls: by class and name in the order of `on`, then ``"*"``; `once` handlers leave."""
         cache_key = (type(event), event.event_type)
         handlers = self._cache.get(cache_key)
         return self._look_up(event, cache_key) if handlers is None else handlers

@@ -24,9 +24,9 @@ class History:
     limit: int | None
     """At most this many events, unless more are in flight; None = unlimited."""
 
-    events: dict[str, BaseEvent[Any]] = attrs.Factory(dict)
+    events: dict[str, BaseEvent[Any]] = attrs.Factory(dict[str, "BaseEvent[Any]"])
     memory: Memory = attrs.Factory(Memory)
-    _completed: deque[BaseEvent[Any]] = attrs.Factory(deque)
+    _completed: deque[BaseEvent[Any]] = attrs.Factory(deque["BaseEvent[Any]"])
     """In the order of completion, which is the order they go in."""
 
     def add(self, event: BaseEvent[Any]) -> None:

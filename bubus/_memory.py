@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import attrs
@@ -66,24 +66,29 @@ def deep_size(value: object) -> int:
     return total
 
 
-def _parts(item: object) -> Iterable[object]:
+def _parts(item: Any) -> Iterable[object]:
     if isinstance(item, Mapping):
-        return [*item.keys(), *item.values()]
+        mapping = cast("Mapping[object, object]", item)
+        return [*mapping.keys(), *mapping.values()]
     if isinstance(item, _CONTAINERS):
-        return item
+        return cast("Iterable[object]", item)
     if isinstance(item, msgspec.Struct):
         return [getattr(item, name) for name in item.__struct_fields__]
-    if attrs.has(type(item)) or hasattr(item, "__dataclass_fields__") or hasattr(item, "model_fields_set"):
+    if _is_record(item):
         fields: dict[str, object] = getattr(item, "__dict__", {})
         return [value for name, value in fields.items() if name != "_event_state"]
     return ()
+
+
+def _is_record(item: Any) -> bool:
+    return attrs.has(item.__class__) or hasattr(item, "__dataclass_fields__") or hasattr(item, "model_fields_set")
 
 
 @attrs.define(eq=False, repr=False)
 class Memory:
     """What the history of one bus holds, in bytes; small events count flat, large ones are measured once."""
 
-    large: dict[str, int] = attrs.Factory(dict)
+    large: dict[str, int] = attrs.Factory(dict[str, int])
     """Sizes of the large events, by event id."""
 
     large_total: int = 0

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from time import time
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeGuard, TypeVar, cast
 
 import attrs
 
@@ -259,7 +259,7 @@ def flat_dict(results: Iterable[EventResult[Any]], *, raise_if_conflicts: bool) 
     merged: dict[Any, Any] = {}
     for result in results:
         value: object = result.result
-        if not isinstance(value, Mapping):
+        if not _is_mapping(value):
             continue
         both = merged.keys() & value.keys() if raise_if_conflicts else ()
         if both:
@@ -271,11 +271,14 @@ def flat_dict(results: Iterable[EventResult[Any]], *, raise_if_conflicts: bool) 
     return merged
 
 
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
+
+
 def flat_list(results: Iterable[EventResult[Any]]) -> list[Any]:
     """Return the items of all list, tuple and set values, one after another."""
     merged: list[Any] = []
     for result in results:
-        value: object = result.result
-        if isinstance(value, list | tuple | set | frozenset):
-            merged.extend(value)
+        if isinstance(result.result, list | tuple | set | frozenset):
+            merged.extend(cast("Iterable[Any]", result.result))
     return merged

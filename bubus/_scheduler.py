@@ -80,16 +80,18 @@ class Scheduler:
     stopped: bool = False
     closed: bool = False
 
-    _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict)
-    _running: dict[Share, None] = attrs.Factory(dict)
+    _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict[Share, None])
+    _running: dict[Share, None] = attrs.Factory(dict[Share, None])
     _draining: bool = False
     _left: int = _TURN
     """How many events may still run before the loop must get a turn; awaited ones count too."""
 
     _turn: asyncio.Handle | None = None
-    _tasks: set[asyncio.Task[None]] = attrs.Factory(set)
+    _tasks: set[asyncio.Task[None]] = attrs.Factory(set["asyncio.Task[None]"])
     _drain_task: asyncio.Task[None] | None = None
-    _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(list)
+    _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(
+        list["tuple[asyncio.Future[None], Share | None]"]
+    )
     """Who waits for the moment when nothing is queued or running, one share excepted."""
 
     # -- what is going on --------------------------------------------------------------------------------------------
@@ -396,9 +398,7 @@ class Scheduler:
             self.cut(share, error)
 
     def check_loop(self) -> None:
-        """
-        Raise `WrongLoopError` where this loop could wait for this bus for ever, because it works in another one.
-        """
+        """Raise `WrongLoopError` where this loop could wait for ever for a bus that works in another one."""
         self.settle_leftovers()
         if self.loop is not None and not self.idle:
             self._check_loop(self.loop, asyncio.get_running_loop())
@@ -474,7 +474,7 @@ def _make_child(event: BaseEvent[Any], state: EventState, call: Call) -> None:
     parent = call.event
     if event.event_parent_id not in (None, parent.event_id):
         return
-    event.__dict__["event_parent_id"] = parent.event_id
+    object.__setattr__(event, "event_parent_id", parent.event_id)
     call.share.state.adopt(state)
     call.result.event_children.append(event)
 

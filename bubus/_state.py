@@ -1,7 +1,7 @@
 """
 The state of an event while it is on its way, and the share that each bus has in it.
 
-Rule: a status changes in `EventState.start` and `EventState._complete` only, and never goes back.
+Rule: a status changes in `EventState.start` and `EventState.complete` only, and never goes back.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class Waiter(Protocol):
         ...
 
 
+_NOBODY: Iterator[Call] = iter(())
+
+
 class Stage(Enum):
     """Where a bus is with its share of an event."""
 
@@ -63,7 +66,7 @@ class Share:
 
     stage: Stage = QUEUED
     calls: Sequence[Call] = ()
-    waiting: Iterator[Call] = iter(())
+    waiting: Iterator[Call] = _NOBODY
     """Those of `calls` that have not had their turn."""
 
     active: int = 0
@@ -88,6 +91,9 @@ class EventState:
     """All run-time state of one event; the event itself holds its data only."""
 
     loop: asyncio.AbstractEventLoop
+    results: dict[str, EventResult[Any]]
+    """By handler id, in run order."""
+
     status: Status = "pending"
     open_work: int = 0
     """Buses that have accepted the event and not run it, plus children that are not complete."""
@@ -102,7 +108,6 @@ class EventState:
     shares: tuple[Share, ...] = ()
     """The share of each bus that accepted the event; emptied when it completes."""
 
-    results: dict[str, EventResult[Any]] = attrs.Factory(dict)
     waiters: list[Waiter] | None = None
     awaited_by: list[Call] | None = None
     """Handler calls that wait for this event."""
@@ -141,9 +146,10 @@ class EventState:
         state: EventState | None = self
         while state is not None:
             state.open_work -= 1
-            state = None if state.open_work else state._complete()
+            state = None if state.open_work else state.complete()
 
-    def _complete(self) -> EventState | None:
+    def complete(self) -> EventState | None:
+        """Record that all work is done, tell all that wait, and return the parent, whose work this was part of."""
         if self.status != "completed":
             self.status = "completed"
             self.completed = now = monotonic()
@@ -165,9 +171,13 @@ class EventState:
     def _wake(self, waiters: list[Waiter]) -> None:
         self.waiters = None
         for waiter in waiters:
-            # The futures of a closed loop cannot be resolved, and nobody waits for them any more.
-            if not waiter.done() and not (isinstance(waiter, asyncio.Future) and self.loop.is_closed()):
+            if not waiter.done() and not _is_lost(waiter, self.loop):
                 waiter.set_result(None)
+
+
+def _is_lost(waiter: object, loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether *waiter* is a future of a closed loop: it cannot be resolved, and nobody waits for it any more."""
+    return isinstance(waiter, asyncio.Future) and loop.is_closed()
 
 
 _STATE = "_event_state"
@@ -196,5 +206,6 @@ def accepted_state(event: BaseEvent[Any]) -> EventState:
 
 def new_state(event: BaseEvent[Any], loop: asyncio.AbstractEventLoop) -> EventState:
     """Give *event* its run-time state; the leading underscore keeps it out of every encoding."""
-    state = event.__dict__[_STATE] = EventState(loop)
+    state = EventState(loop, {})
+    object.__setattr__(event, _STATE, state)  # also for an event class that is frozen
     return state

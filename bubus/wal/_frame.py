@@ -51,6 +51,11 @@ def unseal(line: bytes) -> int | None:
     return int(seq) if line.startswith(_SEQ, seq_at) and seq.isdigit() else None
 
 
+def unsealed(line: bytes) -> bytes:
+    """Return a line without the number and checksum that `unseal` has found at its end."""
+    return line[: line.rfind(_SEQ)] + b"}"
+
+
 def clean(body: bytes) -> bytes:
     r"""
     Return *body* on one line and safe to print, with the same meaning.

@@ -83,7 +83,7 @@ class LogReader(Iterator[_T], Generic[_T]):
     def _read(self, path: Path, file: IO[bytes], number: int, offset: int) -> Generator[_T, None, tuple[int, int]]:
         decode, numbers = self._decode, self._numbers
         for line in iter(partial(file.readline, self._longest + 1), b""):
-            number, start = number + 1, offset
+            number, start, seq = number + 1, offset, None
             try:
                 if line[-1] == _LF:
                     offset += len(line)
@@ -95,6 +95,8 @@ class LogReader(Iterator[_T], Generic[_T]):
             except BadLine as error:
                 self._damage(path, number, start, str(error))
                 offset = file.tell()
+                if seq is not None:
+                    numbers.fault(seq)  # it is there, whatever it holds: the next line need not report it as missing
                 continue
             if seq is not None:
                 if seq == numbers.next:
