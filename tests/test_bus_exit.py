@@ -25,7 +25,10 @@ async def pong(event: Ping) -> str:
     await asyncio.sleep(0)
     return "pong"
 
+inside = asyncio.Event()
+
 async def for_ever(event: Ping) -> str:
+    inside.set()
     try:
         await asyncio.get_running_loop().create_future()
     finally:
@@ -80,8 +83,7 @@ bus.on(Ping, for_ever)
 async def main() -> None:
     bus.dispatch(Ping(event_timeout=None))
     bus.dispatch(Ping(event_timeout=None))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await inside.wait()
     print("pong")
 """
 
@@ -96,8 +98,7 @@ async def wait(event) -> None:
     await event
 async def main() -> None:
     tasks = [asyncio.create_task(wait(bus.dispatch(Outer()))) for _ in range(3)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await inside.wait()
     print("pong")
 """
 
@@ -116,8 +117,7 @@ bus = EventBus()
 bus.on(Ping, for_ever)
 async def leave() -> None:
     bus.dispatch(Ping())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await inside.wait()
 asyncio.run(leave())
 async def main() -> None:
     other = EventBus()
@@ -185,8 +185,7 @@ bus = EventBus()
 bus.on(Ping, for_ever)
 async def main() -> None:
     bus.dispatch(Ping())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await inside.wait()
     raise RuntimeError("of main")
 asyncio.run(main())
 """

@@ -19,6 +19,10 @@ class Parent(BaseEvent[str]):
     pass
 
 
+class Child(BaseEvent[str]):
+    pass
+
+
 async def test_a_forwarded_event_has_the_names_of_its_buses_as_path() -> None:
     """``event_path`` lists the buses in the order in which they accepted the event."""
     first, second, third = EventBus("Path first"), EventBus("Path second"), EventBus("Path third")
@@ -336,3 +340,33 @@ async def test_an_awaited_child_that_is_forwarded_back_is_run_out_of_turn() -> N
     async with asyncio.timeout(10):
         assert await event.event_result() == "completed"
     assert seen == ["other", "home"]
+
+
+@pytest.mark.parametrize("gather", [False, True], ids=["await", "gather"])
+async def test_a_grandchild_that_is_forwarded_to_a_waiting_grandparent_is_run_out_of_turn(*, gather: bool) -> None:
+    """
+    A handler waits, itself or by tasks, for a child whose handler waits for a grandchild, and that is forwarded to
+    the bus of the first handler: no deadlock.
+    """
+    home, middle, last = EventBus(), EventBus(), EventBus()
+
+    async def wait(event: BaseEvent[Any]) -> None:
+        await event
+
+    async def parent(event: Parent) -> str:
+        child = middle.dispatch(Child())
+        await (asyncio.gather(wait(child)) if gather else wait(child))
+        return child.event_status
+
+    async def send(event: Child) -> None:
+        await last.dispatch(Order())
+
+    home.on(Parent, parent)
+    home.on(Order, lambda event: "home")
+    middle.on(Child, send)
+    last.on("*", home.dispatch)
+    event = home.dispatch(Parent())
+    async with asyncio.timeout(10):
+        assert await event.event_result() == "completed"
+    [child] = event.event_children
+    assert [await order.event_results_list() for order in child.event_children] == [["home"]]

@@ -292,7 +292,8 @@ class Recording:
         self.started.setdefault(bus, []).append(node.key)
         for _ in range(node.turns):
             await asyncio.sleep(0)
-        await self._handle_children(node)
+        if bus == node.bus:  # where it was forwarded to, the same event does not dispatch once more
+            await self._handle_children(node)
         for _ in range(node.turns):
             await asyncio.sleep(0)
 
@@ -332,6 +333,29 @@ def test_R15_all_other_events_keep_their_order(rng: random.Random, buses: int, r
     for bus, dispatched in recording.dispatched.items():
         assert sorted(recording.started[bus]) == sorted(dispatched)
         assert in_turn(recording.started[bus], recording) == in_turn(dispatched, recording)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rng=st.randoms(use_true_random=False), buses=st.integers(2, 4), roots=st.integers(1, 5))
+def test_R16_programs_that_forward_end(rng: random.Random, buses: int, roots: int) -> None:
+    """Random programs on buses that forward to each other run each event once on each bus it reaches, and end."""
+    programs = random_programs(rng, buses, roots)
+    recording = Recording()
+    forwards = [(source, rng.randrange(buses)) for source in range(buses) if rng.random() < 0.6]
+
+    async def main() -> None:
+        async with settled():
+            all_buses = [EventBus(max_history_size=None, slow_handler_seconds=0) for _ in range(buses)]
+            for source, target in forwards:
+                all_buses[source].on("*", all_buses[target].dispatch)
+            await recording.play(programs, all_buses)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
+    assert recording.unfinished == []
+    for bus, dispatched in recording.dispatched.items():
+        assert set(dispatched) <= set(recording.started[bus])
+        assert len(recording.started[bus]) == len(set(recording.started[bus]))
 
 
 def test_R16_await_returns_only_completed_events() -> None:
