@@ -470,7 +470,8 @@ class TestGenerics:
         assert Page[int] is not Page[str]
         assert Page[int].__event_origin__ is Page
         assert Page.__event_origin__ is Page
-        assert registered("Page") is Page
+        assert Page in candidates("Page")
+        assert Page[int] not in candidates("Page")
 
     def test_equal_literals_of_different_types_do_not_share_a_class(self) -> None:
         """Literal[1] and Literal[True] are equal in Python, and yet not the same."""
