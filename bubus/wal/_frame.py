@@ -42,7 +42,7 @@ def unseal(line: bytes) -> int | None:
 
     """
     crc_at = line.rfind(_COMMA, -_LONGEST)
-    if line[crc_at:] != b',"event_crc":%d}' % crc32(line[: crc_at + 1]):
+    if not line.endswith(b',"event_crc":%d}' % crc32(line[: crc_at + 1]), crc_at):
         if _SEALED.search(line, max(0, len(line) - _LONGEST)):
             raise BadLine("the line is not what was written (event_crc does not fit)")
         return None

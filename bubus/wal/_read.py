@@ -78,7 +78,7 @@ class LogReader(Iterator[_T], Generic[_T]):
             try:
                 number, offset = yield from self._read(path, file, number, offset)
             except _BROKEN_GZIP as error:
-                self._damage(path, number, offset, f"the file cannot be decompressed from here on ({error})")
+                self._damage(path, 1, 0, f"the file can only be decompressed in part ({error})")
 
     def _read(self, path: Path, file: IO[bytes], number: int, offset: int) -> Generator[_T, None, tuple[int, int]]:
         decode, numbers = self._decode, self._numbers

@@ -1,0 +1,218 @@
+"""Lines as events of their classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Optional, TypeAlias, TypeVar, cast, overload
+
+import attrs
+import msgspec
+from msgspec.structs import asdict
+
+from bubus._codec import decode
+from bubus._compile import compile_type
+from bubus._event import BaseEvent
+from bubus._fields import ALIAS
+from bubus._framework import CHECKS
+from bubus._mode import WIRE
+from bubus._registry import registered
+from bubus._tree import escape
+from bubus.errors import DefinitionError, InvalidEvent, OptionTypeError
+from bubus.wal._frame import BadLine, unsealed
+from bubus.wal._options import MAX_LINE_BYTES
+from bubus.wal._read import LogReader, OnDamage, existing
+from bubus.wal._record import decode_head
+
+if TYPE_CHECKING:
+    import os
+
+_E = TypeVar("_E", bound=BaseEvent[Any])
+_Class: TypeAlias = "type[BaseEvent[Any]]"
+_Shortcut: TypeAlias = Callable[[bytes], "BaseEvent[Any] | None"]
+
+_TYPE: Final = b'{"event_type":"'
+_STATUS: Final = b',"event_status":"'
+"""Begins what a line says beside its event. Within the event only an object can hold it, and is then cut in two."""
+
+_SHORTEST: Final = 200
+"""Bytes that an event takes at least, where it is not worth looking for its end."""
+
+_LITERAL: Final[Any] = Literal  # filled in at run time, which type checkers do not expect
+_TIMEOUT: Final[Any] = Optional[Annotated[float, msgspec.Meta(ge=0)]]  # noqa: UP045 - checkers refuse "| None" there
+_is_id: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+
+@overload
+def read(
+    path: str | os.PathLike[str],
+    types: None = None,
+    on_error: OnDamage = "raise",
+    *,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> LogReader[BaseEvent[Any]]: ...
+@overload
+def read(
+    path: str | os.PathLike[str],
+    types: Iterable[type[_E]],
+    on_error: OnDamage = "raise",
+    *,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> LogReader[_E]: ...
+def read(
+    path: str | os.PathLike[str],
+    types: Iterable[_Class] | None = None,
+    on_error: OnDamage = "raise",
+    *,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> LogReader[Any]:
+    """
+    Yield the events of a log, its full files (``.gz`` too) first: fresh ones, that can be dispatched again.
+
+    A line becomes an event of the class that has its `event_type`, or a `BaseEvent` that holds all its fields when
+    there is none. Nothing in a log is ever imported.
+
+    Args:
+        path: The log, as it was given to `WriteAheadLog`.
+        types: Yield only events of these classes; None yields all.
+        on_error: ``"raise"``, ``"skip"`` (each fault is logged as a warning and counted in `LogReader.damaged`), or
+            what to call with each fault.
+        max_line_bytes: Longest line to accept.
+
+    Raises:
+        LogOpenError: If there is no such log.
+        LogDamagedError: While reading, at the first line that is not what was written, or does not fit its class.
+        OptionTypeError: If *types* holds something else than event classes.
+
+    """
+    wanted = None if types is None else {cls.__event_type__: cls for cls in map(_checked, types)}
+    return LogReader(existing(path), EventDecoder(wanted).decode, on_error, max_line_bytes)
+
+
+def _no_shortcut(_: bytes) -> None:
+    return None
+
+
+@attrs.define
+class EventDecoder:
+    """Makes an event of a line; it remembers how, for each type of event."""
+
+    _wanted: dict[str, _Class] | None
+    _shortcuts: dict[bytes, _Shortcut] = attrs.field(factory=dict[bytes, "_Shortcut"], init=False)
+    _beginning: bytes = attrs.field(default=_TYPE + b'"', init=False)
+    _shortcut: _Shortcut = attrs.field(default=_no_shortcut, init=False)
+    """The one for lines with that beginning, such as the last was."""
+
+    def decode(self, data: bytes, seq: int | None, *_: object) -> BaseEvent[Any] | None:
+        """
+        Return the event in *data*, or None if that type is not wanted.
+
+        Raises:
+            BadLine: If there is none.
+
+        """
+        end = data.find(_STATUS, _SHORTEST)
+        if seq is not None and end > 0:
+            if not data.startswith(self._beginning):
+                self._turn_to(data)
+            # what became of the event is no part of a new one, and so is not decoded
+            if (event := self._shortcut(data[:end] + b"}")) is not None:
+                return event
+        return self._thoroughly(data, seq)
+
+    def _turn_to(self, data: bytes) -> None:
+        """Take the shortcut for lines that begin as *data* does."""
+        name = data[len(_TYPE) : data.find(b'"', len(_TYPE))] if data.startswith(_TYPE) else b""
+        self._beginning = b'%b%b"' % (_TYPE, name)
+        self._shortcut = self._shortcuts.get(name) or self._make(name)
+
+    def _thoroughly(self, data: bytes, seq: int | None) -> BaseEvent[Any] | None:
+        cls = self._class(decode_head(data, seq).event_type)
+        if cls is None:
+            return None
+        try:
+            return cast("BaseEvent[Any]", decode(data if seq is None else unsealed(data), cls))
+        except (InvalidEvent, DefinitionError) as error:
+            raise BadLine(escape(" ".join(str(error).split()))) from error
+
+    def _class(self, event_type: str) -> _Class | None:
+        if self._wanted is not None:
+            return self._wanted.get(event_type)
+        return cast("_Class | None", registered(event_type)) or BaseEvent
+
+    def _make(self, name: bytes) -> _Shortcut:
+        cls = self._class(name.decode("ascii", "replace"))
+        if cls is None or cls is BaseEvent:
+            return _no_shortcut  # not remembered: how many unknown names there are is up to whoever wrote the log
+        found = self._shortcuts[name] = shortcut(cls)
+        return found
+
+
+def shortcut(cls: _Class) -> _Shortcut:
+    """
+    Return a decoder in C for lines of *cls*.
+
+    It returns None for every line if a field needs more than C has, and for a line in which anything is unusual:
+    extras, defaults, another version, a time zone. Such lines are decoded thoroughly.
+    """
+    if not _is_plain(cls):
+        return _no_shortcut
+    fields = attrs.fields_dict(cls)
+    # exactly the fields of the class: another key would be an extra, a missing one a default
+    row = msgspec.defstruct("Row", [(name, _kind(field)) for name, field in fields.items()], forbid_unknown_fields=True)
+    try:
+        decode_row = msgspec.json.Decoder(row).decode
+    except TypeError:
+        return _no_shortcut
+
+    new: Any = cls.__new__
+
+    def decode_event(data: bytes) -> Any:
+        try:  # however deep the line is nested: the decoder stops at the first bracket that is not in the types
+            found: Any = decode_row(data)
+        except (msgspec.MsgspecError, ValueError):
+            return None
+        parent = found.event_parent_id
+        if not (found.event_created_at.tzinfo is UTC and _is_id(found.event_id) and (parent is None or _is_id(parent))):
+            return None
+        event = new(cls)
+        event.__dict__ = asdict(found)
+        return event
+
+    return decode_event
+
+
+def _kind(field: Any) -> Any:
+    if field.name in {"event_type", "event_schema"}:
+        return _LITERAL[field.default]
+    if field.name == "event_timeout":
+        return _TIMEOUT
+    return cast("object", field.type)
+
+
+def _is_plain(cls: _Class) -> bool:
+    if cls.__event_origin__ is not cls or hasattr(cls, "__attrs_pre_init__") or hasattr(cls, "__attrs_post_init__"):
+        return False
+    return all(map(_is_plain_field, attrs.fields(cls)))
+
+
+def _is_plain_field(attribute: Any) -> bool:
+    if attribute.converter or attribute.validator or not attribute.init or attribute.metadata.get(ALIAS):
+        return False
+    if attribute.name in CHECKS:
+        return True
+    try:
+        return attribute.name == attribute.alias and compile_type(attribute.type, attribute.name, WIRE).in_c
+    except DefinitionError:
+        return False
+
+
+def _checked(cls: _Class) -> _Class:
+    if not _is_event_class(cls):
+        raise OptionTypeError(f"types are event classes, not {escape(repr(cls))}")
+    return cls
+
+
+def _is_event_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseEvent)
