@@ -75,7 +75,10 @@ if sys.version_info >= (3, 12):
         work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context, *, eager: bool
     ) -> asyncio.Task[None]:
         """Start *work* as a task: at once if *eager*, else in the next turn of the loop."""
-        return asyncio.Task(work, loop=loop, context=context, eager_start=eager)
+        try:
+            return asyncio.Task(work, loop=loop, context=context, eager_start=eager)
+        finally:
+            del context  # see _start
 
 else:
 

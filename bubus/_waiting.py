@@ -154,10 +154,10 @@ def _open_children(state: EventState) -> Iterator[EventState]:
 
 
 def _left_behind(state: EventState) -> Iterator[EventState]:
-    """Yield the open descendants of *state* whose dispatchers have returned and so will not await them."""
+    """Yield the open descendants of *state* that are awaited already, or never will be: their dispatchers returned."""
     left = not any(_live_calls(state))
     for child in _open_children(state):
-        if left:
+        if left or child.awaited_by:
             yield child
         yield from _left_behind(child)
 
