@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tests.benchmarks import bus, peers, retry
+from tests.benchmarks import bus, log, peers, retry
 from tests.benchmarks._measure import Row
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     Figure = Row | peers.Speedup
 
-SECTIONS: Final = ("bus", "retry")
+SECTIONS: Final = ("bus", "retry", "log")
+QUICK_SECTIONS: Final = ("bus", "retry")
+"""Those that take a second or two; the log's are a matter of bytes, of which few would say nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures: list[Figure] = []
     failure = ""
     try:
-        for measure in _measures(options):
+        for measure in _measures(options).values():
             measured = measure()
             figures += measured
             if not options.json:
@@ -52,21 +54,32 @@ def exit_status(figures: Sequence[Figure], *, check: bool) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure what bubus costs.")
-    parser.add_argument("section", nargs="*", choices=[*SECTIONS, []], help="what to measure; default: everything")
+    names = ", ".join(SECTIONS)
+    # Python 3.11 holds the empty default against the choices.
+    parser.add_argument("section", nargs="*", choices=[*SECTIONS, []], metavar="SECTION", help=f"{names}; default: all")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a row is above its limit")
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     parser.add_argument("--peers", action="store_true", help="install bubus 1.5.6 and abxbus, and compare with them")
-    parser.add_argument("--quick", action="store_true", help="small counts: shows that all runs, not how fast it is")
+    parser.add_argument(
+        "--quick", action="store_true", help="small counts, and no log: shows that it runs, not how fast"
+    )
     return parser
 
 
-def _measures(options: argparse.Namespace) -> list[Callable[[], Sequence[Figure]]]:
+def measured_sections(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of what *arguments* ask for."""
+    return tuple(_measures(_parser().parse_args(arguments)))
+
+
+def _measures(options: argparse.Namespace) -> dict[str, Callable[[], Sequence[Figure]]]:
     measures: dict[str, Callable[[], Sequence[Figure]]] = {
         "bus": functools.partial(bus.rows, bus.QUICK if options.quick else bus.FULL),
         "retry": retry.rows,
+        "log": log.rows,
+        "peers": peers.speedups,
     }
-    chosen = [measures[name] for name in options.section or SECTIONS]
-    return [*chosen, peers.speedups] if options.peers else chosen
+    chosen = options.section or (QUICK_SECTIONS if options.quick else SECTIONS)
+    return {name: measures[name] for name in (*chosen, *(["peers"] if options.peers else []))}
 
 
 def _as_json(figures: Sequence[Figure]) -> str:
