@@ -18,7 +18,7 @@ from collections.abc import Awaitable
 from contextvars import Context
 from time import monotonic
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import attrs
 
@@ -39,7 +39,7 @@ from bubus.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from bubus._handlers import Handler
+    from bubus._handlers import AnyHandler, Handler
 
 logger = logging.getLogger("bubus")
 
@@ -162,7 +162,6 @@ def _start(call: Call, share: Share, options: Options) -> None:
     context = share.context
     if context is None or call is not share.calls[-1]:
         context = Context() if context is None else context.copy()
-    context.run(current_call.set, call)
     call.start_time = now = monotonic()
     call.result.start(share.state.epoch + now)
     handler = call.handler
@@ -170,7 +169,7 @@ def _start(call: Call, share: Share, options: Options) -> None:
         if handler.is_coroutine_function:
             value = handler.function(call.event)
         else:
-            value = context.run(handler.function, call.event)
+            value = context.run(_call, call, handler.function)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _settle(call, error=_without_own_frame(error))
     else:
@@ -181,10 +180,15 @@ def _start(call: Call, share: Share, options: Options) -> None:
     del context  # the frames of an error refer to this one as long as the error is kept
 
 
+def _call(call: Call, function: AnyHandler) -> object:
+    current_call.set(call)
+    return function(call.event)
+
+
 def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
-    if type(value) in _PLAIN:
-        return False
-    return type(value) is CoroutineType or (not is_event(value) and isinstance(value, Awaitable))
+    if type(value) is CoroutineType:
+        return True
+    return type(value) not in _PLAIN and (not is_event(value) and isinstance(value, Awaitable))
 
 
 def _start_task(call: Call, awaitable: Awaitable[object], context: Context, options: Options) -> None:
@@ -209,6 +213,7 @@ def _never_started(call: Call, awaitable: Awaitable[object], task: asyncio.Task[
 async def _await(call: Call, awaitable: Awaitable[object]) -> None:
     """Be the handler's task: await it and settle the call, so that no callback is needed."""
     call.task = current_task()
+    current_call.set(call)
     try:
         value = await awaitable
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
@@ -407,7 +412,8 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
     call.task = None  # it refers to the context, which refers to the call
     if call.timer is not None:
         _stop_timer(call)
-    result, duration, kind = call.result, 0.0, cast("object", type(value))
+    result, duration = call.result, 0.0
+    kind: object = type(value)
     if result.status == "started":
         duration = monotonic() - call.start_time
         if duration > _UNNOTICED:

@@ -96,8 +96,7 @@ class Memory:
     def measure(self, events: Iterable[BaseEvent[Any]]) -> None:
         """Take *events* into account, as they are now."""
         for event in events:
-            size = event_size(event)
-            if size:
+            if size := event_size(event):
                 self.large_total += size - self.large.get(event.event_id, 0)
                 self.large[event.event_id] = size
 
