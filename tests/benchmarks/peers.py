@@ -53,7 +53,7 @@ class Speedup:
 
     goal: float
     ours: float
-    """Our seconds per event."""
+    """Our processor seconds per event."""
 
     theirs: float
 
