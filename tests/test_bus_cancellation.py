@@ -275,7 +275,8 @@ async def test_F6_a_timeout_at_every_await_of_a_handler(*, parallel: bool) -> No
         event = Outer(event_timeout=step / 2 + 0.1)
         await world.send(world.bus, event)
         await world.check()
-        outcomes.add(type(records(event)[0].error) if records(event)[0].error else None)
+        error: BaseException | None = records(event)[0].error
+        outcomes.add(None if error is None else error.__class__)
         for child in world.events[1:]:
             assert {type(each.error) for each in records(child)} <= {type(None), EventCancelled}
     assert outcomes == {HandlerTimeout, None}

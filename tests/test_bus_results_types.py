@@ -294,8 +294,9 @@ class IntPage(Page[int]):
 async def test_R45_a_generic_event_is_checked_by_its_argument(kind: Callable[[], Page[int]]) -> None:
     """`Page[int]()` and a subclass of `Page[int]` check results against list[int]."""
     bus = EventBus()
-    bus.on("Page", lambda event: ["1", 2])
-    bus.on("Page", lambda event: ["a"])
+    pages: Any = Page
+    bus.on(pages, lambda event: ["1", 2])
+    bus.on(pages, lambda event: ["a"])
     good, bad = (await bus.dispatch(kind())).event_results.values()
     assert good.result == [1, 2]
     assert isinstance(bad.error, ValidationError)
