@@ -413,7 +413,6 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
     if call.timer is not None:
         _stop_timer(call)
     result, duration = call.result, 0.0
-    kind: object = type(value)
     if result.status == "started":
         duration = monotonic() - call.start_time
         if duration > _UNNOTICED:
@@ -426,7 +425,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         error = _late_error(call, value, duration)
     if error is not None:
         _record_error(call, error, duration)
-    elif value is None or kind is result.result_type:
+    elif value is None or type(value) is result.result_type:  # pyright: ignore[reportUnnecessaryComparison] - T is any object, mostly a class
         result.complete(value, duration, forwarded=value is call.event)
     else:
         _record_value(call, value, duration)

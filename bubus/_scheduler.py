@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bubus import _dispatch
-from bubus._context import current_call, live_call
+from bubus._context import live_call
 from bubus._state import DONE, QUEUED, RUNNING, EventState, Share, new_state, state_of
 from bubus._statistics import Counters, Statistics
 from bubus._tree import escape
@@ -134,9 +134,7 @@ class Scheduler:
             raise self._no_loop() from None
         if loop is not self.loop:
             self._move_to(loop)
-        call = current_call.get()
-        if call is not None and not call.live:
-            call = None
+        call = live_call()
         state = state_of(event)
         if state is not None and self.bus_id in state.bus_ids:
             self._check_forward(event, call)
