@@ -1,5 +1,5 @@
 """
-One event with two fields and one async handler, on any package that has bubus' names; prints processor seconds per event.
+One event with two fields and one async handler, on any package that has bubus' names; prints seconds per event.
 
 Run as a script in the package's own environment: ``python _workload.py PACKAGE SECONDS``. It needs nothing else.
 """
