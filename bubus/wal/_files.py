@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from bubus.wal._lines import open_bytes
 from bubus.wal._names import rotated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedIOBase
     from pathlib import Path
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a plain or ``.gz`` file."""
-    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
-
-
-def follow(path: Path, last: int = 0) -> Iterator[tuple[Path, IO[bytes]]]:
+def follow(path: Path, last: int = 0) -> Iterator[tuple[Path, BufferedIOBase]]:
     """
     Yield each file of the log, open: first the full ones with a number greater than *last*, then the one at *path*.
 

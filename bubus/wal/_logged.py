@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bubus.wal._files import open_bytes
 from bubus.wal._frame import BadLine, unseal
+from bubus.wal._lines import open_bytes
 from bubus.wal._names import rotated
 from bubus.wal._read import LogReader
 from bubus.wal._record import decode_head

@@ -7,29 +7,29 @@ import gzip
 import logging
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from functools import partial
-from typing import IO, TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from bubus._tree import escape
 from bubus.errors import LogDamagedError, LogOpenError, OptionError
 from bubus.wal._files import follow
 from bubus.wal._frame import BadLine, unseal
+from bubus.wal._lines import Lines
 from bubus.wal._lock import noted_rotations
 from bubus.wal._names import canonical, rotated
 from bubus.wal._numbers import Numbers
 from bubus.wal._options import MAX_LINE_BYTES
-from bubus.wal._record import LogRecord, decode_head, is_event
+from bubus.wal._record import LogRecord, decode_head
 
 if TYPE_CHECKING:
     import os
+    from io import BufferedIOBase
     from pathlib import Path
 
 OnDamage: TypeAlias = Literal["raise", "skip"] | Callable[[LogDamagedError], object]
 """What to do about damage: stop with it, log it and go on, or call with it and go on."""
 
 _BROKEN_GZIP: Final = (EOFError, zlib.error, gzip.BadGzipFile)
-_LF: Final = 0x0A
-_PIECE: Final = 1 << 20
+_TORN: Final = "torn: the file ends within this line"
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
@@ -75,26 +75,22 @@ class LogReader(Iterator[_T], Generic[_T]):
         for path, file in follow(self._path, after_file):
             if file is not previous:
                 previous, number, offset = file, 0, 0
-            try:
-                number, offset = yield from self._read(path, file, number, offset)
-            except _BROKEN_GZIP as error:
-                self._damage(path, 1, 0, f"the file can only be decompressed in part ({error})")
+            number, offset = yield from self._read(path, file, number, offset)
 
-    def _read(self, path: Path, file: IO[bytes], number: int, offset: int) -> Generator[_T, None, tuple[int, int]]:
-        decode, numbers = self._decode, self._numbers
-        for line in iter(partial(file.readline, self._longest + 1), b""):
+    def _read(self, path: Path, file: BufferedIOBase, number: int, offset: int) -> Generator[_T, None, tuple[int, int]]:
+        decode, numbers, longest, source = self._decode, self._numbers, self._longest, Lines(file, self._longest)
+        too_long = BadLine(f"longer than max_line_bytes={longest}")
+        for data in self._flat(source, path):
             number, start, seq = number + 1, offset, None
+            offset += len(data) + 1
             try:
-                if line[-1] == _LF:
-                    offset += len(line)
-                    data = line[:-1]
-                else:
-                    data, offset = self._complete(line, file)
+                if len(data) > longest:
+                    raise too_long
                 seq = unseal(data)
                 value = decode(data, seq, path, number, start)
             except BadLine as error:
-                self._damage(path, number, start, str(error))
-                offset = file.tell()
+                self._damage(path, number, start, _TORN if source.is_torn else str(error))
+                offset, source.skipped = offset + source.skipped, 0
                 if seq is not None:
                     numbers.fault(seq)  # it is there, whatever it holds: the next line need not report it as missing
                 continue
@@ -107,17 +103,12 @@ class LogReader(Iterator[_T], Generic[_T]):
                 yield value
         return number, offset
 
-    def _complete(self, line: bytes, file: IO[bytes]) -> tuple[bytes, int]:
-        """Return a line that lacks its line feed, if it is whole, and where the next one begins."""
-        if len(line) > self._longest:
-            _pass_over(file)
-            raise BadLine(f"longer than max_line_bytes={self._longest}")
-        line += file.readline(self._longest + 1 - len(line))  # its writer may just have been at work
-        if line[-1] == _LF:
-            line = line[:-1]
-        elif not _is_whole(line):
-            raise BadLine("torn: the file ends within this line")
-        return line, file.tell()
+    def _flat(self, source: Lines, path: Path) -> Iterator[bytes]:
+        try:
+            for lines in source:
+                yield from lines
+        except _BROKEN_GZIP as error:
+            self._damage(path, 1, 0, f"the file can only be decompressed in part ({error})")
 
     def _is_repeated(self, seq: int, path: Path, number: int, offset: int) -> bool:
         fault = self._numbers.fault(seq)
@@ -172,18 +163,6 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
 def _record(data: bytes, seq: int | None, file: Path, line: int, offset: int) -> LogRecord:
     return LogRecord(file, line, offset, data, decode_head(data, seq))
-
-
-def _is_whole(line: bytes) -> bool:
-    try:
-        return unseal(line) is not None or is_event(line)
-    except BadLine:
-        return False
-
-
-def _pass_over(file: IO[bytes]) -> None:
-    while (piece := file.readline(_PIECE)) and piece[-1] != _LF:
-        pass
 
 
 def _first_number(path: Path) -> int | None:

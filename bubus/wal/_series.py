@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from bubus.wal._appender import Appender, Untrusted
-from bubus.wal._files import open_bytes
 from bubus.wal._frame import BadLine, seal, unseal
+from bubus.wal._lines import open_bytes
 from bubus.wal._names import numbered, rotated
 from bubus.wal._record import decode_head
 from bubus.wal._repair import keep, repair

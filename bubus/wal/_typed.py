@@ -160,7 +160,9 @@ def shortcut(cls: _Class) -> _Shortcut:
         return _no_shortcut
     fields = attrs.fields_dict(cls)
     # exactly the fields of the class: another key would be an extra, a missing one a default
-    row = msgspec.defstruct("Row", [(name, _kind(field)) for name, field in fields.items()], forbid_unknown_fields=True)
+    row = msgspec.defstruct(
+        "Row", [(name, _kind(field)) for name, field in fields.items()], forbid_unknown_fields=True, gc=False
+    )
     try:
         decode_row = msgspec.json.Decoder(row).decode
     except TypeError:
