@@ -141,6 +141,7 @@ async def test_R30_a_dropped_bus_still_finishes_its_work() -> None:
     assert gone() is None
 
 
+@pytest.mark.virtual_time  # looks into a loop written in Python
 async def test_R30_an_idle_bus_has_no_task_and_no_timer() -> None:
     """Once all is done the loop has nothing of the bus: no task, no timer, no callback."""
     bus = EventBus()
@@ -215,6 +216,7 @@ async def test_R30_forgotten_events_are_freed(limit: int) -> None:
     assert sum(each() is not None for each in references) <= limit * 2
 
 
+@pytest.mark.virtual_time  # looks into a loop written in Python
 async def test_R30_awaiting_in_a_loop_lets_others_run() -> None:
     """A task that awaits event after event, whose handlers never suspend, neither starves others nor fills the loop."""
     bus = EventBus(max_history_size=10)

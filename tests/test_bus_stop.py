@@ -729,6 +729,7 @@ def test_F7_an_event_of_a_closed_loop_can_be_asked_for_its_result() -> None:
 
     async def leave() -> None:
         events.append(bus.dispatch(Job()))
+        await turns(5)
 
     async def ask() -> None:
         assert await works(bus)
