@@ -501,6 +501,26 @@ async def test_R3_an_outside_cancel_of_the_drain_is_a_stop() -> None:
     assert await bus.dispatch(Inner()).event_result() == "next"
 
 
+async def test_R3_what_is_dispatched_after_an_outside_cancel_is_not_cut_off() -> None:
+    """An awaiter released by the cut-off may dispatch at once: only what was there before is cut off, and only once."""
+    bus = EventBus()
+    mine = others()
+
+    async def hang(event: Outer) -> str:
+        await forever()
+        return "never"
+
+    bus.on(Outer, hang)
+    bus.on(Inner, lambda event: "next")
+    bus.dispatch(Outer())
+    queued = bus.dispatch(Inner())
+    await turns(5)
+    for task in others() - mine:
+        task.cancel()
+    await queued
+    assert await bus.dispatch(Inner()).event_result() == "next"
+
+
 # --- F5: storms ----------------------------------------------------------------------------------------------------
 
 
