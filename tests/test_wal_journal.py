@@ -127,6 +127,21 @@ async def test_an_event_whose_line_is_in_the_log_is_dropped(tmp_path: Path, rota
     assert [event.event_id for event in await left(path)] == ["c", "e"]
 
 
+async def test_R10_attempts_are_written_before_the_handler_may_run(tmp_path: Path) -> None:
+    """What `accept` and `attempt` say is with the operating system when they return: a handler may end it all."""
+    path, journal = tmp_path / "events.jsonl", tmp_path / "events.jsonl.journal"
+    log = WriteAheadLog(path, ahead=True)
+    head, payload, _ = parts("a")
+    log.accept("a", head, payload, lambda _: None)
+    assert journal.read_bytes().count(b'"op":"accept"') == 1
+    log.attempt("a", "app.first#1")
+    log.outcome("a", "app.first#1", b"{}")
+    log.attempt("a", "app.second#1")
+    written = journal.read_bytes()
+    assert [written.count(b'"op":"%b"' % kind) for kind in (b"attempt", b"outcome")] == [2, 1]
+    log.close()
+
+
 async def test_no_journal_stays_when_nothing_is_unfinished(tmp_path: Path) -> None:
     """After an orderly end the journal is gone at the next open."""
     path = tmp_path / "events.jsonl"

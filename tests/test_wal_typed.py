@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import tracemalloc
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,7 +22,6 @@ from bubus.wal._typed import EventDecoder, shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 STATUS = b',"event_status":"completed","event_results":{"h":{"status":"completed","result":{"event_type":"X"}}}'
 
@@ -153,6 +155,37 @@ def test_types_choose_classes_and_events(tmp_path: Path) -> None:
     assert [event.text for event in found] == ["a", EVENTS[1].model_dump()["text"], "extra", "nested", "slow"]
     with pytest.raises(OptionTypeError, match="event classes"):
         read(path, ["PlainEvent"])  # type: ignore[list-item] # pyright: ignore[reportCallIssue, reportArgumentType] - that is the test
+
+
+@pytest.mark.parametrize("key", ["surprise", "text", "names", "maybe"])
+def test_S1_nesting_is_harmless_in_a_thread_with_a_small_stack(tmp_path: Path, key: str) -> None:
+    """The shortcut looks at no brackets before it decodes: its decoder must stop at the first that does not fit."""
+    event = encode(EVENTS[0])[:-1]
+    deep = [event + b',"%b":' % key.encode() + bracket * 3_000_000 + STATUS for bracket in (b"[", b'{"a":')]
+    path = write(tmp_path, [seal(body, number) for number, body in enumerate(deep, 1)])
+    code = (
+        "import sys, threading; sys.path.insert(0, sys.argv[2]); from bubus.wal import read; from tests import"
+        " test_wal_typed\nfaults = []\nthreading.stack_size(128 * 1024)\n"
+        "run = lambda: list(read(sys.argv[1], on_error=faults.append, max_line_bytes=1 << 26))\n"
+        "thread = threading.Thread(target=run)\n"
+        "thread.start(); thread.join(); print(len(faults))"
+    )
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code, str(path), root], capture_output=True, text=True, check=True)
+    assert done.stdout == "2\n"
+
+
+def test_reading_takes_the_same_memory_however_long_the_log_is(tmp_path: Path) -> None:
+    """Fifty thousand lines, 16 MB, are read within 4 MB."""
+    data = encode(EVENTS[0])[:-1] + STATUS
+    path = write(tmp_path, [seal(data, number) for number in range(1, 50_001)])
+    assert path.stat().st_size > 16_000_000
+    assert next(read(path)) == EVENTS[0]
+    tracemalloc.start()
+    assert sum(1 for _ in read(path)) == 50_000
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4_000_000
 
 
 def test_S4_nothing_named_by_data_is_imported_or_built(tmp_path: Path) -> None:
