@@ -73,9 +73,11 @@ class Scheduler:
     loop: asyncio.AbstractEventLoop | None = None
     """The loop this bus runs in, once it has been used."""
 
-    stopping: bool = False
-    _draining_down: bool = False
-    """While `stop` still lets events finish: their handlers may dispatch."""
+    _stops: int = 0
+    """Calls of `stop` that have not returned."""
+
+    _cuts: int = 0
+    """Those of them that are done with waiting: nothing is accepted any more, not even inside handlers."""
 
     stopped: bool = False
     closed: bool = False
@@ -89,6 +91,9 @@ class Scheduler:
     _turn: asyncio.Handle | None = None
     _tasks: set[asyncio.Task[None]] = attrs.Factory(set["asyncio.Task[None]"])
     _drain_task: asyncio.Task[None] | None = None
+    _cut_off_by: set[asyncio.Task[None]] = attrs.Factory(set["asyncio.Task[None]"])
+    """Tasks whose cancellation has been dealt with: what is dispatched afterwards is none of its business."""
+
     _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(
         list["tuple[asyncio.Future[None], Share | None]"]
     )
@@ -139,7 +144,7 @@ class Scheduler:
         if state is not None and self.bus_id in state.bus_ids:
             self._check_forward(event, call)
             return
-        if self.stopping or self.closed:
+        if self._stops or self.closed:
             self._check_open(call)
         if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending:
             raise self._too_many()
@@ -177,7 +182,7 @@ class Scheduler:
     def _check_open(self, call: Call | None) -> None:
         if self.closed:
             raise BusClosed(f"bus {self.bus_name!r} was ended by stop(clear=True); make a new EventBus")
-        if self.stopping and (call is None or not self._draining_down):
+        if self._stops and (call is None or self._cuts):
             raise BusStopping(f"bus {self.bus_name!r} is stopping; dispatch again after stop() has returned")
 
     def _too_many(self) -> CapacityError:
@@ -224,7 +229,9 @@ class Scheduler:
         self._turn, self._draining = None, False
         error = BusStopped(f"the event loop of bus {self.bus_name!r} was closed before this was done")
         self._cut_queue(error)
-        for share in list(self._running):
+        running = list(self._running)
+        self._running.clear()  # a child may lead back here
+        for share in running:
             _dispatch.settle_dead(share, error)
             self._finish(share)
         self._tasks.clear()
@@ -262,7 +269,8 @@ class Scheduler:
         if task.cancelled():
             # One that is cancelled before its first step runs none of its own code.
             self._draining = self._draining and task is not self._drain_task
-            self.cut_off()
+            self._cut_off(task)
+        self._cut_off_by.discard(task)
 
     async def _drain(self) -> None:
         try:
@@ -275,7 +283,7 @@ class Scheduler:
                     self._left = _TURN
                     await asyncio.sleep(0)
         except asyncio.CancelledError:
-            self.cut_off()
+            self._cut_off(asyncio.current_task())
             raise
         finally:
             self._draining = False
@@ -296,7 +304,7 @@ class Scheduler:
         try:
             await _dispatch.finish(share, self.options)
         except asyncio.CancelledError:
-            self.cut_off()
+            self._cut_off(share.task)
             await _dispatch.end(share)
             raise
         finally:
@@ -321,7 +329,8 @@ class Scheduler:
 
     def _go_on(self) -> None:
         """Ask for a turn if there is work that nobody has in hand."""
-        if self._queue and not self._running and not self._draining and self._turn is None and self.loop is not None:
+        busy = self._running or self._draining or self._turn is not None
+        if self._queue and not busy and self.loop is not None and not self.loop.is_closed():
             self._ask_for_turn(self.loop)
 
     # -- out of turn -------------------------------------------------------------------------------------------------
@@ -381,8 +390,11 @@ class Scheduler:
         share.cut = share.cut or error
         return share.calls, self.options.cancel_grace
 
-    def cut_off(self) -> None:
-        """Do what an immediate `stop` does: our own task was cancelled, as asyncio.run does at its end."""
+    def _cut_off(self, task: asyncio.Task[None] | None) -> None:
+        """Do what an immediate `stop` does, once: *task*, one of ours, was cancelled, as at the end of asyncio.run."""
+        if task is None or task in self._cut_off_by:
+            return
+        self._cut_off_by.add(task)
         self.cut_all(BusStopped(f"bus {self.bus_name!r} was cut off: its task was cancelled, or its event loop ended"))
         self.stopped = True
 
@@ -419,13 +431,13 @@ class Scheduler:
         self.check_loop()
         call = live_call()
         spared = call.share if call is not None and call.share in self._running else None
-        self.stopping, self._draining_down = True, True
+        self._stops += 1
         try:
             await self._finish_within(timeout, spared)
-            self._draining_down = False
             await self._cut_and_wait(spared, call)
         finally:
-            self.stopping, self._draining_down, self.stopped = False, False, True
+            self._stops -= 1
+            self.stopped = True
 
     async def _finish_within(self, timeout: float, spared: Share | None) -> None:
         if timeout <= 0:
@@ -437,12 +449,14 @@ class Scheduler:
             logger.debug("bus %s was not idle within %s s; the rest is cut off", escape(self.bus_name), timeout)
 
     async def _cut_and_wait(self, spared: Share | None, call: Call | None) -> None:
+        self._cuts += 1
         if call is not None:
             call.spared = True
         try:
             self.cut_all(BusStopped(f"bus {self.bus_name!r} was stopped before this was done"))
             await self.until_idle(spared)
         finally:
+            self._cuts -= 1
             if call is not None:
                 call.spared = False
 
