@@ -15,10 +15,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import bubus
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-SAMPLE = Path(__file__).parent.parent / "bubus" / "cli" / "orders.jsonl"
+SAMPLE = Path(bubus.__file__).parent / "cli" / "orders.jsonl"
 SEED = 20250301
 INTACT = 1_000
 OPENED_AT = datetime(2025, 3, 1, 6, tzinfo=UTC)

@@ -34,8 +34,8 @@ def refusal(problem: ModuleNotFoundError) -> Callable[[], None]:
 
 try:
     from bubus.cli._command import run as _run
-except ModuleNotFoundError as error:
-    _run = refusal(error)
+except ModuleNotFoundError as _error:
+    _run = refusal(_error)
 
 
 def main() -> None:
