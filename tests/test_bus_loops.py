@@ -148,7 +148,10 @@ async def main() -> None:
 start(main)
 """
 
+# A shell that starts jobs in the background lets them ignore Ctrl-C; the program must not inherit that.
 INTERRUPTED = """
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 async def main() -> None:
     bus = EventBus()
     bus.on(Job, hang)

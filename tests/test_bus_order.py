@@ -335,7 +335,8 @@ def test_R15_all_other_events_keep_their_order(rng: random.Random, buses: int, r
         assert in_turn(recording.started[bus], recording) == in_turn(dispatched, recording)
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.timeout(300)
+@settings(max_examples=150, deadline=None)
 @given(rng=st.randoms(use_true_random=False), buses=st.integers(2, 4), roots=st.integers(1, 5))
 def test_R16_programs_that_forward_end(rng: random.Random, buses: int, roots: int) -> None:
     """Random programs on buses that forward to each other run each event once on each bus it reaches, and end."""
