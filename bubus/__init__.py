@@ -14,11 +14,11 @@ who = await bus.dispatch(UserLoginEvent(username="alice")).event_result()
 from bubus._bus import EventBus as EventBus, EventClass as EventClass
 from bubus._config import ConfigDict as ConfigDict
 from bubus._event import BaseEvent as BaseEvent
-from bubus._fields import Field as Field
 from bubus._handlers import Subscription as Subscription
 from bubus._result import EventResult as EventResult
 from bubus._retry import retry as retry
 from bubus._statistics import Statistics as Statistics
+from bubus._words import Field as Field
 from bubus.errors import BubusError as BubusError, ValidationError as ValidationError
 
 __all__ = [

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bubus._faults import Fault, Invalid, call_user, fail
+from bubus._marks import ValueSerializer, ValueValidator
 from bubus._narrow import kind_of
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from bubus._types import Check
 
 _NAMES: Final = ("multiple_of", "le", "lt", "ge", "gt", "min_length", "max_length", "pattern", "tz", "func")
-_SOURCES: Final = frozenset({"msgspec", "msgspec._core", "annotated_types", "bubus._fields"})
+_SOURCES: Final = frozenset({"msgspec", "msgspec._core", "annotated_types", "bubus._marks"})
 _FLOAT_SLACK: Final = 1e9  # a float may miss a multiple by a billionth of itself
 _COLLECTIONS: Final = {list: "List", tuple: "Tuple", set: "Set", frozenset: "Frozenset", dict: "Dictionary"}
 
@@ -26,7 +27,7 @@ Limit: TypeAlias = tuple[str, Any]
 
 def is_constraint(item: object) -> bool:
     """Tell whether *item*, found in an Annotated, limits values in a way known here."""
-    return type(item).__module__ in _SOURCES
+    return type(item).__module__ in _SOURCES and not isinstance(item, ValueValidator | ValueSerializer)
 
 
 def limits_in(items: Iterable[Any]) -> list[Limit]:

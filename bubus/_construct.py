@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 import attrs
 
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
-from bubus._fields import ALIAS
 from bubus._framework import RUN_TIME_NAMES
 from bubus._types import MISSING, Check
 
 if TYPE_CHECKING:
+    from bubus._field_info import FieldInfo
     from bubus._mode import Mode
 
 Init: TypeAlias = Callable[..., None]
@@ -44,6 +44,8 @@ class Argument:
     exact: frozenset[type] | None
     """Values of exactly these types need no check; None: no value does."""
 
+    info: FieldInfo
+
     @property
     def name(self) -> str:
         """Name of the attribute, and of the variable in the constructor."""
@@ -52,7 +54,8 @@ class Argument:
     @property
     def alias(self) -> str:
         """What the caller writes."""
-        return self.attribute.metadata.get(ALIAS) or self.attribute.alias or self.attribute.name
+        name = self.info.validation_alias if isinstance(self.info.validation_alias, str) else self.info.alias
+        return name or self.attribute.alias or self.attribute.name
 
     @property
     def in_signature(self) -> bool:

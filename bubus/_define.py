@@ -10,11 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import typing_extensions as te
 
+from bubus._body import collected_marks
 from bubus._compile import compile_type
 from bubus._config import merged_config
 from bubus._construct import Argument, Init, is_written, stands_in, write_init
 from bubus._faults import Invalid
-from bubus._fields import Declaration, Scope, UnknownName, declarations, evaluated, own_copy
+from bubus._field_info import FieldInfo, merged_info
+from bubus._fields import (
+    Declaration,
+    Scope,
+    UnknownName,
+    attrs_alias,
+    attrs_default,
+    declarations,
+    evaluated,
+    info_of_attribute,
+    own_copy,
+)
 from bubus._framework import CHECKS, EXACT, WIRE_NAME, schema_of
 from bubus._generics import Bindings, bindings, substitute
 from bubus._mode import LAX, Mode
@@ -25,9 +37,11 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Iterable, Mapping
 
+    from bubus._marks import Mark
     from bubus._types import Check
 
 _FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
+_SAID_OF_PLAIN_FIELDS: Final = frozenset({"default", "default_factory", "repr", "title", "description", "examples"})
 _NAMES: Final = ("event_type", "event_schema")
 
 
@@ -49,8 +63,22 @@ class Blueprint:
     types: dict[str, Any] = attrs.Factory(dict[str, Any])
     """Own and mixed-in annotations, evaluated."""
 
+    own_marks: Mapping[str, Mark] = attrs.Factory(dict[str, "Mark"])
+    """What decorators left in its own body, by the names of the functions."""
+
+    marks: Mapping[str, Mark] = attrs.Factory(dict[str, "Mark"])
+    """Those of its bases too."""
+
+    infos: dict[str, FieldInfo] = attrs.Factory(dict[str, FieldInfo])
+    """All fields with what is said of them, in order, once the class is complete: `model_fields`."""
+
     inits: dict[Mode, Init] = attrs.Factory(dict[Mode, Init])
     """Constructors by mode, written when first needed."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but types is said of the fields: then msgspec may decode events without the constructor."""
+        return not self.marks and all(info.given <= _SAID_OF_PLAIN_FIELDS for info in self.infos.values())
 
     def init(self, mode: Mode) -> Init:
         """
@@ -70,9 +98,22 @@ _PENDING: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 """Classes with names still to be found."""
 
 
-def define(cls: Any, namespace: Mapping[str, Any], version: str | None, frame: types.FrameType | None) -> None:
+def define(
+    cls: Any,
+    namespace: Mapping[str, Any],
+    version: str | None,
+    frame: types.FrameType | None,
+    marks: Mapping[str, Mark],
+) -> None:
     """
     Make the new class *cls* an event class.
+
+    Args:
+        cls: The class.
+        namespace: Its body, without what decorators leave there.
+        version: Its version, for `event_schema`.
+        frame: The code that runs the class statement.
+        marks: What decorators left, by the names of their functions.
 
     Raises:
         DefinitionError: If it cannot be one.
@@ -85,6 +126,7 @@ def define(cls: Any, namespace: Mapping[str, Any], version: str | None, frame: t
     for name in declared.keys() & namespace.keys():
         delattr(cls, name)
     blueprint = Blueprint(cls, scope, declared, namespace.get("event_result_type", MISSING))
+    blueprint.own_marks, blueprint.marks = marks, collected_marks(cls, marks)
     cls.__event_blueprint__ = blueprint
     cls.model_config = merged_config(cls, namespace.get("model_config", {}))
     cls.__event_parameter__ = cls.__parameters__[0] if namespace.get("__event_root__") else MISSING
@@ -236,6 +278,7 @@ def complete(blueprint: Blueprint) -> None:
     own = {name: resolve(one.annotation) for name, one in blueprint.declared.items() if one.annotation is not MISSING}
     known = bindings(cls, _resolver)
     _set_types(blueprint, own, known)
+    blueprint.infos = _infos(blueprint)
     _set_result(blueprint, known)
     blueprint.inits[LAX] = write_init(cls, _arguments(blueprint, LAX), LAX)
     blueprint.scope.frame = None
@@ -260,6 +303,47 @@ def _set_types(blueprint: Blueprint, own: Mapping[str, Any], known: Bindings) ->
         object.__setattr__(attribute, "type", found[attribute.name])  # as attrs.resolve_types does
     blueprint.types = dict(own)
     cls.__annotations__ = {**_other_annotations(blueprint), **own}  # where plain msgspec looks, and evaluates all
+
+
+def _infos(blueprint: Blueprint) -> dict[str, FieldInfo]:
+    """Return what is said of each field; what an annotation says of an own field goes to its attrs field as well."""
+    found: dict[str, FieldInfo] = {}
+    inherited = _inherited_infos(blueprint.cls)
+    for attribute in attrs.fields(blueprint.cls):
+        declaration = blueprint.declared.get(attribute.name)
+        info = _info(attribute, declaration, inherited.get(attribute.name))
+        if declaration is not None:
+            _settle_attribute(blueprint.cls, attribute, info)
+        found[attribute.name] = info
+    return found
+
+
+def _inherited_infos(cls: Any) -> dict[str, FieldInfo]:
+    found: dict[str, FieldInfo] = {}
+    for base in reversed(cls.__mro__[1:]):
+        if "__event_blueprint__" in base.__dict__:
+            found.update(base.__event_blueprint__.infos)
+    return found
+
+
+def _info(attribute: attrs.Attribute[Any], declaration: Declaration | None, base: FieldInfo | None) -> FieldInfo:
+    """Return what is said of a field by its annotation and default, or by the class that it comes from."""
+    said = None if declaration is None else declaration.info
+    if base is not None and (declaration is None or declaration.annotation is MISSING):
+        kept = attrs.evolve(base, annotation=merged_info(attribute.type, None).annotation)
+        if declaration is None and attribute.name not in _NAMES:
+            return kept
+        return (said or info_of_attribute(attribute)).over(kept)
+    return merged_info(attribute.type, said or info_of_attribute(attribute))
+
+
+def _settle_attribute(cls: type, attribute: attrs.Attribute[Any], info: FieldInfo) -> None:
+    """Tell attrs the default and alias that stand in the annotation, which was not evaluated before."""
+    if attribute.default is attrs.NOTHING and not info.is_required():
+        object.__setattr__(attribute, "default", _settle_default(cls, attribute.name, attrs_default(info)))
+    alias = attrs_alias(info)
+    if alias is not None:
+        object.__setattr__(attribute, "alias", alias)
 
 
 def _other_annotations(blueprint: Blueprint) -> dict[str, Any]:
@@ -316,13 +400,14 @@ def _arguments(blueprint: Blueprint, mode: Mode) -> list[Argument]:
 def _argument(blueprint: Blueprint, attribute: attrs.Attribute[Any], mode: Mode) -> Argument:
     name = attribute.name
     owner = f"{blueprint.cls.__qualname__}.{name}"
+    info = blueprint.infos[name]
     if name not in CHECKS:
-        validator = compile_type(attribute.type, owner, mode)
-        return Argument(attribute, validator.check, validator.exact)
+        validator = compile_type(info.full_annotation, owner, mode)
+        return Argument(attribute, validator.check, validator.exact, info)
     check = CHECKS[name]
     if not _redeclared(blueprint.cls, name):
-        return Argument(attribute, check, EXACT.get(name, frozenset()))
-    return Argument(attribute, _both(check, compile_type(attribute.type, owner, mode).check), frozenset())
+        return Argument(attribute, check, EXACT.get(name, frozenset()), info)
+    return Argument(attribute, _both(check, compile_type(info.full_annotation, owner, mode).check), frozenset(), info)
 
 
 def _redeclared(cls: Any, name: str) -> bool:

@@ -7,11 +7,13 @@ import dataclasses
 import keyword
 import sys
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias
 
 import attrs
 import typing_extensions as te
 
+from bubus._field_info import FieldInfo
+from bubus._foreign import translated
 from bubus._generics import is_class_variable
 from bubus._narrow import is_class, kind_of
 from bubus._types import MISSING
@@ -21,13 +23,8 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from bubus._types import T
-
 FieldSource: TypeAlias = Any
 """What `attrs.field` returns: an object private to attrs, made into an `attrs.Attribute` by it."""
-
-ALIAS: Final = "bubus.alias"
-"""Key in a field's metadata: the alias as it was given, which attrs may not be able to use."""
 
 RESERVED_PREFIXES: Final = ("event_", "model_")
 _NOT_FIELDS: Final = frozenset({"model_config", "event_result_type"})
@@ -35,38 +32,7 @@ _EMPTY: Final[dict[type, Callable[[], Any]]] = {list: list, dict: dict, set: set
 _OPTIMIZED: Final = 0x1  # inspect.CO_OPTIMIZED: set for functions, not for class bodies and modules
 _UNDECLARED: Final = (object, Generic, Protocol)
 _SOURCE_TYPE: Final = kind_of(attrs.field())  # attrs does not name it
-
-
-@overload
-def Field(default: T, /, *, alias: str | None = ..., repr: bool = ...) -> T: ...
-@overload
-def Field(*, default: T, alias: str | None = ..., repr: bool = ...) -> T: ...
-@overload
-def Field(*, default_factory: Callable[[], T], alias: str | None = ..., repr: bool = ...) -> T: ...
-@overload
-def Field(*, alias: str | None = ..., repr: bool = ...) -> Any: ...
-def Field(  # noqa: N802 - pydantic's name
-    default: Any = attrs.NOTHING,
-    *,
-    default_factory: Callable[[], Any] | None = None,
-    alias: str | None = None,
-    repr: bool = True,  # noqa: A002 - pydantic's name
-) -> Any:
-    """
-    Declare a field with more than a plain default.
-
-    Args:
-        default: Used when the argument is not given; ``...`` means required.
-        default_factory: Called for a default, once per instance.
-        alias: Name of the constructor's argument.
-        repr: Show the field in the event's repr.
-    """
-    if default_factory is not None:
-        default = attrs.Factory(default_factory)
-    usable = alias if alias and alias.isidentifier() and not keyword.iskeyword(alias) else None
-    return attrs.field(
-        default=attrs.NOTHING if default is ... else default, alias=usable, repr=repr, metadata={ALIAS: alias}
-    )
+_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
 
 
 class UnknownName(NameError):  # noqa: N818 - says what is wrong
@@ -136,6 +102,16 @@ class Declaration:
     """Unevaluated where it is a string; MISSING if only the default of an inherited field is replaced."""
 
     source: FieldSource
+    """What attrs makes its attribute from."""
+
+    info: FieldInfo | None = None
+    """What stands behind the ``=``; None if nothing does, or a field of attrs."""
+
+
+def declared(name: str, annotation: Any, default: Any) -> Declaration:
+    """Return the declaration of a field with what stands behind the ``=``, MISSING if nothing does."""
+    info = info_of(default)
+    return Declaration(name, annotation, source_of(default if info is None else info), info)
 
 
 def declarations(cls: type, namespace: Mapping[str, Any], inherited: frozenset[str]) -> dict[str, Declaration]:
@@ -150,10 +126,10 @@ def declarations(cls: type, namespace: Mapping[str, Any], inherited: frozenset[s
     for name, annotation in annotations.items():
         if _is_field(name, annotation, namespace):
             _refuse_name(cls, name, inherited)
-            found[name] = Declaration(name, annotation, source_of(namespace.get(name, MISSING)))
+            found[name] = declared(name, annotation, namespace.get(name, MISSING))
     for name, value in namespace.items():
         if name not in annotations and _replaces_default(cls, name, value, inherited):
-            found[name] = Declaration(name, MISSING, source_of(value))
+            found[name] = declared(name, MISSING, value)
     return found
 
 
@@ -177,7 +153,7 @@ def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[
         if hasattr(type(value), "__get__"):
             raise DefinitionError(f"{cls.__qualname__}.{name} would hide a field of that name; rename it")
         return True
-    if isinstance(value, _SOURCE_TYPE):
+    if isinstance(value, _SOURCE_TYPE | FieldInfo):
         raise DefinitionError(f"{cls.__qualname__}.{name} has no annotation; write `{name}: <type> = …`")
     return False
 
@@ -193,7 +169,7 @@ def _mixed_in(base: Any, inherited: frozenset[str]) -> Iterable[Declaration]:
         return
     for name, annotation in te.get_annotations(base, format=te.Format.FORWARDREF).items():
         if name not in inherited and _is_field(name, annotation, base.__dict__):
-            yield Declaration(name, annotation, source_of(_mixed_in_default(base, name)))
+            yield declared(name, annotation, translated(_mixed_in_default(base, name)))
 
 
 def _mixed_in_default(base: Any, name: str) -> Any:
@@ -207,11 +183,46 @@ def _mixed_in_default(base: Any, name: str) -> Any:
     return MISSING if field.default is dataclasses.MISSING else field.default
 
 
+def info_of(default: Any) -> FieldInfo | None:
+    """Return what a default says of its field, None if it is one of attrs or missing."""
+    if isinstance(default, FieldInfo):
+        return default
+    return None if default is MISSING or isinstance(default, _SOURCE_TYPE) else FieldInfo.said(default=default)
+
+
 def source_of(default: Any) -> FieldSource:
     """Return the attrs field for what stands behind the ``=`` in a class body."""
     if isinstance(default, _SOURCE_TYPE):
         return default
-    return attrs.field() if default is MISSING else attrs.field(default=default)
+    info = FieldInfo() if default is MISSING else default
+    return attrs.field(default=attrs_default(info), alias=attrs_alias(info), repr=info.repr)
+
+
+def attrs_default(info: FieldInfo) -> Any:
+    """Return the default as attrs wants it."""
+    if info.default_factory is not None:
+        factory = info.default_factory
+        return attrs.Factory((lambda: factory({})) if info.factory_takes_data else factory)
+    return attrs.NOTHING if info.default is MISSING else info.default
+
+
+def attrs_alias(info: FieldInfo) -> str | None:
+    """Return the name in the constructor, None if it is no name that attrs can use."""
+    name = info.validation_alias if isinstance(info.validation_alias, str) else info.alias
+    return name if name and name.isidentifier() and not keyword.iskeyword(name) else None
+
+
+def info_of_attribute(attribute: attrs.Attribute[Any]) -> FieldInfo:
+    """Return what a field that was declared in attrs' words says."""
+    facts: dict[str, Any] = {"repr": bool(attribute.repr)}
+    default: Any = attribute.default
+    if isinstance(default, _FACTORY):
+        facts["default_factory"] = default.factory
+    elif default is not attrs.NOTHING:
+        facts["default"] = default
+    if attribute.alias not in (None, attribute.name):
+        facts["alias"] = attribute.alias
+    return FieldInfo.said(**facts)
 
 
 def own_copy(default: Any) -> Any:

@@ -11,17 +11,18 @@ import msgspec
 from typing_extensions import dataclass_transform
 
 from bubus import _framework as framework
+from bubus._body import opened
 from bubus._codec import validate_json
 from bubus._define import Blueprint, define
 from bubus._dump import dump
 from bubus._faults import Fault, Invalid, fail, fault, refuse
-from bubus._fields import Field
 from bubus._generics import is_concrete, name_of
 from bubus._ids import new_id
 from bubus._mode import LAX, STRICT, Mode
 from bubus._narrow import is_mapping
 from bubus._registry import register
 from bubus._tree import escape
+from bubus._words import Field, PrivateAttr
 from bubus.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _STATE: Final = "_event_state"
 _REPR_LIMIT: Final = 60  # characters per value
 
 
-@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(Field, attrs.field))
+@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(Field, PrivateAttr, attrs.field))
 class EventMeta(type):
     """Makes every subclass of `EventModel` an attrs class with a constructor of its own; no decorator is needed."""
 
@@ -47,9 +48,10 @@ class EventMeta(type):
         version: str | None = None,
         **options: Any,
     ) -> EventMeta:
-        cls = super().__new__(mcs, name, bases, namespace, **options)
+        body, marks = opened(namespace)
+        cls = super().__new__(mcs, name, bases, body, **options)
         # The frame that runs the class statement knows the names that annotations may use.
-        define(cls, namespace, version, sys._getframe(1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - inspect's way costs 100 times as much
+        define(cls, body, version, sys._getframe(1), marks)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - inspect's way costs 100 times as much
         return cls
 
     def __init__(

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from bubus import BaseEvent
-from bubus._fields import Field
+from bubus._words import Field
 from bubus.errors import DefinitionError, ValidationError
 from tests.field_kinds import made, new_class
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 # hold what a module was split into. A package name stands for all modules in it, which may import each other.
 TABLE = """
 0    errors _types _ids _clock _narrow
-0.1  _config _generics _mode
+0.1  _config _generics _mode _marks
+0.2  _foreign
+0.3  _field_info _body _decorators
+0.4  _words
 1    _context _state _tree _fields _statistics _registry     bridges._base
 1.1  _faults _policy _slots _dump
 1.2  _temporal _containers _constraints _records

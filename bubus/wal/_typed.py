@@ -14,7 +14,6 @@ from msgspec.structs import asdict
 from bubus._codec import decode
 from bubus._compile import compile_type
 from bubus._event import BaseEvent
-from bubus._fields import ALIAS
 from bubus._framework import CHECKS
 from bubus._mode import WIRE
 from bubus._registry import registered
@@ -196,11 +195,13 @@ def _kind(field: Any) -> Any:
 def _is_plain(cls: _Class) -> bool:
     if cls.__event_origin__ is not cls or hasattr(cls, "__attrs_pre_init__") or hasattr(cls, "__attrs_post_init__"):
         return False
-    return all(map(_is_plain_field, attrs.fields(cls)))
+    blueprint = cls.__event_blueprint__
+    blueprint.init(WIRE)  # completes it
+    return blueprint.is_plain and all(map(_is_plain_field, attrs.fields(cls)))
 
 
 def _is_plain_field(attribute: Any) -> bool:
-    if attribute.converter or attribute.validator or not attribute.init or attribute.metadata.get(ALIAS):
+    if attribute.converter or attribute.validator or not attribute.init:
         return False
     if attribute.name in CHECKS:
         return True

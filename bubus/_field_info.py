@@ -1,0 +1,120 @@
+"""
+FieldInfo: all that is said of a field, beside its type, in its default and in its `Annotated`.
+
+`Field()` returns one; `bubus._define` merges those of an annotation and of a default into `Blueprint.infos`, which is
+`model_fields`. Other libraries' descriptions are translated to it by `FieldInfo.said`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from bubus._foreign import translated
+from bubus._marks import Limits
+from bubus._types import MISSING
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+Path: TypeAlias = tuple[str | int, ...]
+"""The way to a value: a key, and further keys and indices within what stands there."""
+
+_LIMITS: Final = frozenset(field.name for field in attrs.fields(Limits))
+
+
+@attrs.frozen(slots=True, eq=False)
+class FieldInfo:
+    """All that is known of a field; the names are pydantic's."""
+
+    annotation: Any = None
+    """The type, without its `Annotated`."""
+
+    default: Any = MISSING
+    """MISSING if there is none."""
+
+    default_factory: Callable[..., Any] | None = None
+    """Takes nothing, or the fields validated before, as a dict."""
+
+    alias: str | None = None
+    validation_alias: str | tuple[Path, ...] | None = None
+    """A name, or several ways to find the value, of which the first that leads to one counts."""
+
+    serialization_alias: str | None = None
+    title: str | None = None
+    description: str | None = None
+    examples: list[Any] | None = None
+    exclude: bool | None = None
+    frozen: bool | None = None
+    repr: bool = True
+    validate_default: bool | None = None
+    deprecated: str | bool | None = None
+    json_schema_extra: Any = None
+    discriminator: str | None = None
+    metadata: tuple[Any, ...] = ()
+    """What else stands in the `Annotated`: limits, validators, serializers, notes."""
+
+    given: frozenset[str] = frozenset()
+    """Names of what was said, and does not just have its default."""
+
+    @classmethod
+    def said(cls, **facts: Any) -> FieldInfo:
+        """Return a record of *facts*, as `Field` names them; limits become an item of `metadata`."""
+        limits = {name: value for name, value in facts.items() if name in _LIMITS and value is not None}
+        own = {name: value for name, value in facts.items() if name not in _LIMITS}
+        metadata = (*own.pop("metadata", ()), *([Limits(**limits)] if limits else ()))
+        return cls(**own, metadata=metadata, given=frozenset([*own, *["metadata"] * bool(metadata)]))
+
+    def over(self, other: FieldInfo) -> FieldInfo:
+        """Return what both say together; where both say something, *self* counts."""
+        facts = {name: getattr(self, name) for name in self.given - {"metadata"}}
+        if "default" in facts:
+            facts.setdefault("default_factory", None)
+        elif facts.get("default_factory") is not None:
+            facts["default"] = MISSING
+        metadata = (*other.metadata, *self.metadata)
+        return attrs.evolve(other, **facts, metadata=metadata, given=self.given | other.given)
+
+    def is_required(self) -> bool:
+        """Tell whether there is no default."""
+        return self.default is MISSING and self.default_factory is None
+
+    def get_default(self, *, call_default_factory: bool = False) -> Any:
+        """Return the default; what a factory makes only if *call_default_factory*."""
+        if self.default_factory is None:
+            return self.default
+        return self.default_factory() if call_default_factory else None
+
+    @property
+    def factory_takes_data(self) -> bool:
+        """Whether the factory wants the fields validated before."""
+        return self.default_factory is not None and _takes_one(self.default_factory)
+
+    @property
+    def full_annotation(self) -> Any:
+        """The type with its metadata, as it is compiled."""
+        return typing.Annotated[self.annotation, *self.metadata] if self.metadata else self.annotation
+
+
+def _takes_one(function: Callable[..., Any]) -> bool:
+    """Tell whether *function* must be given one argument."""
+    try:
+        parameters = [*inspect.signature(function).parameters.values()]
+    except (TypeError, ValueError):  # of many classes in C nobody knows the signature
+        return False
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return len(parameters) == 1 and parameters[0].kind in kinds and parameters[0].default is inspect.Parameter.empty
+
+
+def merged_info(annotation: Any, default: FieldInfo | None) -> FieldInfo:
+    """Return all that an evaluated *annotation* and the *default* behind it say."""
+    is_annotated = typing.get_origin(annotation) is typing.Annotated
+    kind, *items = typing.get_args(annotation) if is_annotated else (annotation,)
+    found = FieldInfo(annotation=kind)
+    for item in map(translated, items):
+        part = item if isinstance(item, FieldInfo) else FieldInfo(metadata=(item,), given=frozenset({"metadata"}))
+        found = part.over(found)
+    return found if default is None else default.over(found)
