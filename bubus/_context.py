@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,8 +10,9 @@ import attrs
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from bubus._alarm import Alarm
     from bubus._bus import EventBus
     from bubus._dispatch import Options
     from bubus._event import BaseEvent
@@ -23,6 +25,7 @@ class Runner(Protocol):
     """What an event knows of the scheduler of a bus that accepted it."""
 
     options: Options
+    alarm: Alarm
 
     def start(self) -> None:
         """Begin with the queue now if nothing runs, instead of in the next turn of the loop."""
@@ -36,6 +39,14 @@ class Runner(Protocol):
         """Take *shares* out of the queue and run them one after another, beside what runs already."""
         ...
 
+    def proceed(self, share: Share) -> None:
+        """Go on with *share*: the handlers it had to wait for have settled."""
+        ...
+
+    def cut_off_if_ending(self) -> None:
+        """Do what an immediate `stop` does, if the event loop is about to end."""
+        ...
+
     def cut(self, share: Share, error: BaseException) -> tuple[Sequence[Call], float]:
         """Cut *share* off for the reason *error*; return its running handlers, and the seconds they have to end."""
         ...
@@ -47,6 +58,10 @@ class Runner(Protocol):
     def event_completed(self, share: Share) -> None:
         """Learn that the event of *share* is complete on every bus, with all its children."""
         ...
+
+
+def _nothing(call: Call) -> None:
+    del call
 
 
 @attrs.define(eq=False, repr=False)
@@ -67,8 +82,10 @@ class Call:
     task: asyncio.Task[None] | None = None
     """The handler's own task; None for one that has not started or is a plain function."""
 
-    timer: asyncio.TimerHandle | None = None
-    """Armed only while the handler is suspended."""
+    due: float = math.inf
+    """When `action` is due, on the clock of the loop; set only while the handler is suspended."""
+
+    action: Callable[[Call], None] = _nothing
 
     start_time: float = 0.0
     """Reading of `time.monotonic`, in seconds, when the handler started."""

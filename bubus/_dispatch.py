@@ -96,7 +96,8 @@ else:
 def begin(share: Share, handlers: Sequence[Handler], options: Options, nesting: int) -> None:
     """Make a pending record for every handler, in order, before the first one runs."""
     state = share.state
-    state.start()
+    if state.status == "pending":
+        state.start()
     share.calls = calls = [_open_call(share, handler, nesting) for handler in handlers]
     share.waiting = iter(calls)
     if state.depth > options.max_depth:
@@ -105,37 +106,14 @@ def begin(share: Share, handlers: Sequence[Handler], options: Options, nesting: 
 
 def go_on(share: Share, options: Options) -> bool:
     """Start handlers until one has to be waited for; tell whether all have settled."""
+    share.stepping = True
     for call in share.waiting:
         if call.live:
-            _start(call, share, options)
+            _start(call, share)
             if share.active and not options.parallel_handlers:
-                return False
+                break
+    share.stepping = False
     return not share.active
-
-
-async def finish(share: Share, options: Options) -> None:
-    """Wait for what `go_on` has started, and run the rest."""
-    await _all_settled(share)
-    while not go_on(share, options):
-        await _all_settled(share)
-
-
-async def end(share: Share) -> None:
-    """Wait for handlers that have been cut off; each is left behind when its grace is over."""
-    try:
-        if share.active:
-            await _all_settled(share)
-    finally:
-        for call in share.calls:
-            _abandon(call)
-
-
-async def _all_settled(share: Share) -> None:
-    share.waiter = share.state.loop.create_future()
-    try:
-        await share.waiter
-    finally:
-        share.waiter = None
 
 
 def _open_call(share: Share, handler: Handler, nesting: int) -> Call:
@@ -157,7 +135,7 @@ def _refuse_depth(share: Share, options: Options) -> None:
 # -- one handler ---------------------------------------------------------------------------------------------------
 
 
-def _start(call: Call, share: Share, options: Options) -> None:
+def _start(call: Call, share: Share) -> None:
     share.active += 1
     context = share.context
     if context is None or call is not share.calls[-1]:
@@ -166,18 +144,29 @@ def _start(call: Call, share: Share, options: Options) -> None:
     call.result.start(share.state.epoch + now)
     handler = call.handler
     try:
-        if handler.is_coroutine_function:
-            value = handler.function(call.event)
-        else:
-            value = context.run(_call, call, handler.function)
+        value = handler.function(call.event) if handler.is_coroutine_function else _run_plain(call, context)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
-        _settle(call, error=_without_own_frame(error))
+        _settle(call, error=_without_own_frames(error, 1 if handler.is_coroutine_function else 3))
     else:
         if _must_be_awaited(value):
-            _start_task(call, value, context, options)
+            _start_task(call, value, context)
         else:
             _settle(call, value)
     del context  # the frames of an error refer to this one as long as the error is kept
+
+
+def _run_plain(call: Call, context: Context) -> object:
+    """Call a plain function, in no task: whichever happens to start the handlers is none of its business."""
+    loop = call.share.state.loop
+    task = current_task(loop)
+    if task is None:
+        return context.run(_call, call, call.handler.function)
+    asyncio._leave_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - documented under "Extending asyncio"
+    try:
+        return context.run(_call, call, call.handler.function)
+    finally:
+        asyncio._enter_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
+        del context  # see _start
 
 
 def _call(call: Call, function: AnyHandler) -> object:
@@ -191,14 +180,16 @@ def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
     return type(value) not in _PLAIN and (not is_event(value) and isinstance(value, Awaitable))
 
 
-def _start_task(call: Call, awaitable: Awaitable[object], context: Context, options: Options) -> None:
-    work = _await(call, awaitable)
-    task = spawn(work, call.share.state.loop, context, eager=call.nesting < MAX_NESTING)
+def _start_task(call: Call, awaitable: Awaitable[object], context: Context) -> None:
+    work, eager = _await(call, awaitable), call.nesting < MAX_NESTING
+    if not eager:
+        call.nesting = 0
+    task = spawn(work, call.share.state.loop, context, eager=eager)
     if call.live:
         if call.task is None:
             call.task = task
             task.add_done_callback(functools.partial(_never_started, call, awaitable), context=Context())
-        _arm(call, options)
+        _arm(call)
     del context, task, work  # see _start
 
 
@@ -217,7 +208,7 @@ async def _await(call: Call, awaitable: Awaitable[object]) -> None:
     try:
         value = await awaitable
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
-        _ended_with(call, _without_own_frame(error))
+        _ended_with(call, _without_own_frames(error))
     else:
         if call.cut is None:
             _settle(call, value)
@@ -231,8 +222,12 @@ def _ended_late(call: Call) -> None:
 
 
 def _ended_with(call: Call, error: BaseException) -> None:
+    if isinstance(error, asyncio.CancelledError):
+        call.share.runner.cut_off_if_ending()
     if call.live and call.cut is None:
-        _settle(call, error=_outside_cancel(call, error))
+        if isinstance(error, GeneratorExit):
+            error = BusStopped(f"{_title(call)} was cut off: its event loop ended")
+        _settle(call, error=error)
         return
     if not isinstance(error, asyncio.CancelledError | GeneratorExit):
         logger.warning("%s raised after it was cancelled: %s", _title(call), describe_error(error))
@@ -244,35 +239,24 @@ def _settle_cut(call: Call) -> None:
         _settle(call, error=call.cut)
 
 
-def _outside_cancel(call: Call, error: BaseException) -> BaseException:
-    """Tell a cancellation that ends the whole run from one that is the handler's own doing."""
-    runner = call.share.task
-    ending = isinstance(error, asyncio.CancelledError) and runner is not None and runner.cancelling()
-    if ending or isinstance(error, GeneratorExit):
-        return BusStopped(f"{_title(call)} was cut off: its event loop ended")
-    return error
-
-
-def _without_own_frame(error: BaseException) -> BaseException:
-    # Our frame refers to the bus: an error that is kept in a history must not keep the bus alive.
+def _without_own_frames(error: BaseException, count: int = 1) -> BaseException:
+    # Our frames refer to the bus: an error that is kept in a history must not keep the bus alive.
     traceback = error.__traceback__
-    return error.with_traceback(traceback.tb_next if traceback is not None else None)
+    for _ in range(count):
+        traceback = traceback and traceback.tb_next
+    return error.with_traceback(traceback)
 
 
 # -- clocks --------------------------------------------------------------------------------------------------------
 
 
-def _arm(call: Call, options: Options) -> None:
-    timeout, slow = call.result.timeout, options.slow_handler_seconds
+def _arm(call: Call) -> None:
+    runner, timeout = call.share.runner, call.result.timeout
+    slow = runner.options.slow_handler_seconds
     if slow and (not timeout or slow < timeout):
-        _set_timer(call, slow, _warn_slow, options)
+        runner.alarm.set(call, slow, _warn_slow)
     elif timeout:
-        _set_timer(call, timeout, _time_out, options)
-
-
-def _set_timer(call: Call, seconds: float, action: Callable[[Call, Options], None], options: Options) -> None:
-    # A context of its own, or the timer would hold on to the one it was armed in.
-    call.timer = call.share.state.loop.call_later(seconds, action, call, options, context=Context())
+        runner.alarm.set(call, timeout, _time_out)
 
 
 def _warn_blocked(call: Call, duration: float) -> None:
@@ -287,9 +271,10 @@ def _warn_blocked(call: Call, duration: float) -> None:
         )
 
 
-def _warn_slow(call: Call, options: Options) -> None:
+def _warn_slow(call: Call) -> None:
     call.warned = True
-    slow, timeout = options.slow_handler_seconds, call.result.timeout
+    runner, timeout = call.share.runner, call.result.timeout
+    slow = runner.options.slow_handler_seconds
     logger.warning(
         "%s has been running for more than %s s (possible deadlock); it waits for %s",
         _title(call),
@@ -297,7 +282,7 @@ def _warn_slow(call: Call, options: Options) -> None:
         _waits_for(call),
     )
     if timeout:
-        _set_timer(call, timeout - slow, _time_out, options)
+        runner.alarm.set(call, timeout - slow, _time_out)
 
 
 def _waits_for(call: Call) -> str:
@@ -310,12 +295,12 @@ def _waits_for(call: Call) -> str:
     return "another event"
 
 
-def _time_out(call: Call, options: Options) -> None:
+def _time_out(call: Call) -> None:
     error = HandlerTimeout(
         f"{_title(call)} exceeded event_timeout={call.result.timeout} s; "
         "raise event_timeout, or let the handler do less"
     )
-    cut(call, error, options.cancel_grace)
+    cut(call, error, call.share.runner.options.cancel_grace)
 
 
 def _title(call: Call) -> str:
@@ -341,13 +326,11 @@ def cut(call: Call, error: BaseException, grace: float) -> None:
 
 
 def _cancel(call: Call, error: BaseException, grace: float) -> None:
-    _stop_timer(call)
     if call.task is None:
         _settle(call, error=error)
         return
     call.task.cancel()
-    loop = call.task.get_loop()
-    call.timer = loop.call_later(grace, _abandon, call, context=Context())
+    call.share.runner.alarm.set(call, grace, _abandon)
 
 
 def _cut_children(call: Call) -> list[tuple[Call, BaseException, float]]:
@@ -381,8 +364,8 @@ def settle_unrun(share: Share, handlers: Sequence[Handler], error: BaseException
 def settle_dead(share: Share, error: BaseException) -> None:
     """Record *error* for handlers whose event loop is closed, so that nothing can be cancelled or awaited."""
     share.cut = error
+    share.stepping = True  # or the rest of the handlers would be started as soon as one settles
     for call in share.calls:
-        call.timer = None
         _settle(call, error=error)
         for child in call.result.event_children:
             state = state_of(child)
@@ -410,36 +393,30 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         return
     call.live = False
     call.task = None  # it refers to the context, which refers to the call
-    if call.timer is not None:
-        _stop_timer(call)
-    result, duration = call.result, 0.0
-    if result.status == "started":
-        duration = monotonic() - call.start_time
-        if duration > _UNNOTICED:
-            _warn_blocked(call, duration)
-        share = call.share
-        share.active -= 1
-        if share.waiter is not None:
-            _stop_waiting(share, share.waiter)
+    result = call.result
+    if result.status == "pending":
+        _record(call, value, error, 0.0)
+        return
+    duration = monotonic() - call.start_time
+    if duration > _UNNOTICED:
+        _warn_blocked(call, duration)
     if error is None and ((result.timeout and duration > result.timeout) or isinstance(value, Exception)):
         error = _late_error(call, value, duration)
+    _record(call, value, error, duration)
+    share = call.share
+    share.active -= 1
+    if not share.active and not share.stepping:
+        share.runner.proceed(share)
+
+
+def _record(call: Call, value: object, error: BaseException | None, duration: float) -> None:
+    result = call.result
     if error is not None:
         _record_error(call, error, duration)
     elif value is None or type(value) is result.result_type:  # pyright: ignore[reportUnnecessaryComparison] - T is any object, mostly a class
         result.complete(value, duration, forwarded=value is call.event)
     else:
         _record_value(call, value, duration)
-
-
-def _stop_waiting(share: Share, waiter: asyncio.Future[None]) -> None:
-    if not share.active and not waiter.done() and not share.state.loop.is_closed():
-        waiter.set_result(None)
-
-
-def _stop_timer(call: Call) -> None:
-    if call.timer is not None:
-        call.timer.cancel()
-        call.timer = None
 
 
 def _late_error(call: Call, value: object, duration: float) -> BaseException:

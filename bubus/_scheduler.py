@@ -1,10 +1,11 @@
 """
 WHICH event a bus runs next.
 
-Each bus runs its events first in, first out, one at a time. The queue is drained by a task that exists only
-while there is work: the first `dispatch` on an idle bus asks the loop for one turn, and either that turn or the
-first `await event`, if it comes sooner, starts the drain. Events awaited inside handlers leave the queue early and
-run beside it; the drain goes on when nothing runs any more.
+Each bus runs its events first in, first out, one at a time. The first `dispatch` on an idle bus asks the loop for one
+turn, and either that turn or the first `await event`, if it comes sooner, begins with the queue. What does not suspend
+is run there and then. Where a handler suspends, `proceed` goes on as soon as it has settled; until then a `Guard` is
+the bus' only task beside those of the handlers. Events awaited inside handlers leave the queue early and run beside
+what the bus runs already.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bubus import _dispatch
-from bubus._context import live_call
+from bubus._alarm import Alarm
+from bubus._context import current_call, live_call
+from bubus._guard import Guard
 from bubus._state import DONE, QUEUED, RUNNING, EventState, Share, new_state, state_of
 from bubus._statistics import Counters, Statistics
 from bubus._tree import escape
@@ -36,7 +39,7 @@ from bubus.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bubus._bus import EventBus
     from bubus._context import Call
@@ -84,15 +87,14 @@ class Scheduler:
 
     _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict[Share, None])
     _running: dict[Share, None] = attrs.Factory(dict[Share, None])
+    alarm: Alarm = attrs.Factory(lambda self: Alarm(self._running), takes_self=True)
     _draining: bool = False
     _left: int = _TURN
     """How many events may still run before the loop must get a turn; awaited ones count too."""
 
     _turn: asyncio.Handle | None = None
-    _tasks: set[asyncio.Task[None]] = attrs.Factory(set["asyncio.Task[None]"])
-    _drain_task: asyncio.Task[None] | None = None
-    _cut_off_by: set[asyncio.Task[None]] = attrs.Factory(set["asyncio.Task[None]"])
-    """Tasks whose cancellation has been dealt with: what is dispatched afterwards is none of its business."""
+    _guard: Guard | None = None
+    """There while the bus has begun with something and is not done."""
 
     _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(
         list["tuple[asyncio.Future[None], Share | None]"]
@@ -139,7 +141,9 @@ class Scheduler:
             raise self._no_loop() from None
         if loop is not self.loop:
             self._move_to(loop)
-        call = live_call()
+        call = current_call.get()
+        if call is not None and not call.live:
+            call = None
         state = state_of(event)
         if state is not None and self.bus_id in state.bus_ids:
             self._check_forward(event, call)
@@ -156,11 +160,8 @@ class Scheduler:
                 _make_child(event, state, call)
         elif state.loop is not loop:
             self._check_loop(state.loop, loop)
-        self._queue_up(Share(event, state, bus, self, copy_context()), loop)
-
-    def _queue_up(self, share: Share, loop: asyncio.AbstractEventLoop) -> None:
-        event = share.event
-        share.state.accept(share, self.bus_id)
+        share = Share(event, state, bus, self, copy_context())
+        state.accept(share, self.bus_id)
         event.event_path.append(self.bus_name)
         self.stopped = False
         self.counters.accepted += 1
@@ -226,7 +227,8 @@ class Scheduler:
         """Settle what a closed loop has left behind; nothing of it can run any more."""
         if self.loop is None or not self.loop.is_closed():
             return
-        self._turn, self._draining = None, False
+        self._turn, self._guard, self._draining = None, None, False
+        self.alarm.drop()
         error = BusStopped(f"the event loop of bus {self.bus_name!r} was closed before this was done")
         self._cut_queue(error)
         running = list(self._running)
@@ -234,10 +236,9 @@ class Scheduler:
         for share in running:
             _dispatch.settle_dead(share, error)
             self._finish(share)
-        self._tasks.clear()
         self._idle.clear()
 
-    # -- draining ----------------------------------------------------------------------------------------------------
+    # -- running ----------------------------------------------------------------------------------------------------
 
     def _ask_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._turn = loop.call_soon(self._take_turn, context=Context())
@@ -250,44 +251,22 @@ class Scheduler:
         """Begin with the queue now, if nothing runs."""
         if self.loop is None or self._draining or self._running or not self._queue:
             return
+        self.cut_off_if_ending()
         self._draining = True
-        self._drain_task = self._keep(self._drain(), eager=True)
-
-    def _keep(self, work: Coroutine[Any, Any, None], *, eager: bool) -> asyncio.Task[None] | None:
-        """Start *work*, and refer to it until it is done."""
-        if self.loop is None:
-            raise NoLoopError(f"bus {self.bus_name!r} runs in no event loop yet; dispatch an event first")
-        task = _dispatch.spawn(work, self.loop, Context(), eager=eager)
-        if task.done():
-            return None
-        self._tasks.add(task)
-        task.add_done_callback(self._forget, context=Context())
-        return task
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
-            # One that is cancelled before its first step runs none of its own code.
-            self._draining = self._draining and task is not self._drain_task
-            self._cut_off(task)
-        self._cut_off_by.discard(task)
-
-    async def _drain(self) -> None:
         try:
-            while self._queue and not self._running:
-                share, _ = self._queue.popitem(last=False)
-                if not self._begin(share, 0):
-                    await self._run(share)
-                self._left -= 1
-                if self._left <= 0 or share.leaving is not None:
-                    self._left = _TURN
-                    await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            self._cut_off(asyncio.current_task())
-            raise
+            self._drain()
         finally:
             self._draining = False
-            self._go_on()
+        self._go_on(self.loop)
+
+    def _drain(self) -> None:
+        queue, running = self._queue, self._running
+        while queue and not running and self._left > 0:
+            share, _ = queue.popitem(last=False)
+            self._left -= 1
+            self._begin(share, 0)
+            if share.leaving is not None:
+                self._left = 0  # nothing may run before that has left
 
     def _begin(self, share: Share, nesting: int) -> bool:
         """Run what does not suspend of an event; tell whether that was all of it."""
@@ -299,16 +278,28 @@ class Scheduler:
         self._finish(share)
         return True
 
-    async def _run(self, share: Share) -> None:
-        share.task = asyncio.current_task()
-        try:
-            await _dispatch.finish(share, self.options)
-        except asyncio.CancelledError:
-            self._cut_off(share.task)
-            await _dispatch.end(share)
-            raise
-        finally:
-            self._finish(share)
+    def proceed(self, share: Share) -> None:
+        """Go on with *share*: the handlers it had to wait for have settled."""
+        if share.stage is DONE or not _dispatch.go_on(share, self.options):
+            return
+        self._finish(share)
+        if share.behind is not None:
+            self._begin_each(share.behind, 0)
+        elif self.loop is not None and not self.loop.is_closed():
+            self._go_on(self.loop)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See to it that what is left gets its turn; where nothing is, let go of what only work needs."""
+        if self._queue and self._turn is None and not self._running:
+            self._ask_for_turn(loop)
+        if self._running or self._queue:
+            if self._guard is None:
+                self._guard = Guard(self._cut_off, loop.create_future())
+                self._guard.start(loop)
+        elif self._guard is not None:
+            self.alarm.clear()
+            self._guard.end()
+            self._guard = None
 
     def _finish(self, share: Share) -> None:
         """Give this bus' share of an event back: the one place where it becomes done."""
@@ -316,7 +307,7 @@ class Scheduler:
             return
         share.stage = DONE
         self._running.pop(share, None)
-        share.context = share.task = None
+        share.context = None
         state = share.state
         if state.open_work > 1:
             unblock_rest(state)
@@ -327,12 +318,6 @@ class Scheduler:
         if self._idle:
             self._tell_idle()
 
-    def _go_on(self) -> None:
-        """Ask for a turn if there is work that nobody has in hand."""
-        busy = self._running or self._draining or self._turn is not None
-        if self._queue and not busy and self.loop is not None and not self.loop.is_closed():
-            self._ask_for_turn(self.loop)
-
     # -- out of turn -------------------------------------------------------------------------------------------------
 
     def queued_states(self) -> list[EventState]:
@@ -341,18 +326,18 @@ class Scheduler:
 
     def run_out_of_turn(self, shares: Iterable[Share], nesting: int) -> None:
         """Take *shares* out of the queue and run them one after another, beside what runs already."""
-        eager = nesting < _dispatch.MAX_NESTING
-        self._keep(self._run_each(list(shares), nesting if eager else 0), eager=eager)
+        self._begin_each(iter(list(shares)), nesting)
 
-    async def _run_each(self, shares: list[Share], nesting: int) -> None:
-        try:
-            for share in shares:
-                if share.stage is QUEUED:
-                    del self._queue[share]
-                    if not self._begin(share, nesting):
-                        await self._run(share)
-        finally:
-            self._go_on()
+    def _begin_each(self, shares: Iterator[Share], nesting: int) -> None:
+        for share in shares:
+            if share.stage is QUEUED:
+                del self._queue[share]
+                self._left -= 1
+                if not self._begin(share, nesting):
+                    share.behind = shares
+                    break
+        if self.loop is not None and not self._draining and not self.loop.is_closed():
+            self._go_on(self.loop)
 
     # -- the end of an event -----------------------------------------------------------------------------------------
 
@@ -390,13 +375,16 @@ class Scheduler:
         share.cut = share.cut or error
         return share.calls, self.options.cancel_grace
 
-    def _cut_off(self, task: asyncio.Task[None] | None) -> None:
-        """Do what an immediate `stop` does, once: *task*, one of ours, was cancelled, as at the end of asyncio.run."""
-        if task is None or task in self._cut_off_by:
-            return
-        self._cut_off_by.add(task)
-        self.cut_all(BusStopped(f"bus {self.bus_name!r} was cut off: its task was cancelled, or its event loop ended"))
-        self.stopped = True
+    def cut_off_if_ending(self) -> None:
+        """Do what an immediate `stop` does, if the event loop is about to end: it cancels all tasks."""
+        if self._guard is not None and self._guard.cancelled:
+            self._cut_off(self._guard)
+
+    def _cut_off(self, guard: Guard) -> None:
+        if guard is self._guard:
+            self._guard = None  # what is dispatched from now on is none of its business
+            self.cut_all(BusStopped(f"bus {self.bus_name!r} was cut off: its event loop ended, or cancelled its tasks"))
+            self.stopped = True
 
     def cut_all(self, error: BusStopped) -> None:
         """Cut off all that is queued, running or expected."""

@@ -72,11 +72,11 @@ class Share:
     active: int = 0
     """Handlers that have started and not settled."""
 
-    waiter: asyncio.Future[None] | None = None
-    """Set while the runner waits for `active` to become 0."""
+    stepping: bool = False
+    """Whether handlers are being started: what settles meanwhile is seen by whoever starts them."""
 
-    task: asyncio.Task[None] | None = None
-    """The task that runs this share."""
+    behind: Iterator[Share] | None = None
+    """What runs out of turn when this is done."""
 
     failed: bool = False
     cut: BaseException | None = None
@@ -185,7 +185,8 @@ _STATE = "_event_state"
 
 def state_of(event: BaseEvent[Any]) -> EventState | None:
     """Return the run-time state of *event*, or None before its first dispatch."""
-    return event.__dict__.get(_STATE)
+    state: EventState | None = event._event_state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - this is its place
+    return state
 
 
 def accepted_state(event: BaseEvent[Any]) -> EventState:

@@ -47,7 +47,7 @@ def wait(state: EventState) -> Generator[Any, None, None]:
 
 
 def _wait_outside(state: EventState) -> Generator[Any, None, None]:
-    for share in state.shares:
+    for share in _shares(state):
         if share.stage is QUEUED:
             share.runner.start()
     while state.open_work:
@@ -55,6 +55,14 @@ def _wait_outside(state: EventState) -> Generator[Any, None, None]:
     if state.leaving:
         # A SystemExit is on its way through the loop: nothing of the program may run before it has left.
         yield
+
+
+def _shares(state: EventState) -> Iterator[Share]:
+    """Yield every share, also those that come by forwards meanwhile."""
+    seen = 0
+    while seen < len(state.shares):
+        yield state.shares[seen]
+        seen += 1
 
 
 def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
@@ -76,7 +84,7 @@ def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
 def _take_out_of_turn(state: EventState, call: Call) -> bool:
     """Run the event now on every bus where it is queued; tell whether some bus had begun with it already."""
     begun_before = False
-    for share in state.shares:
+    for share in _shares(state):
         if share.stage is QUEUED:
             share.runner.run_out_of_turn((share,), call.nesting + 1)
         else:

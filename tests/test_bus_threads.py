@@ -276,7 +276,7 @@ def test_a_loop_that_ends_settles_what_is_in_flight(again: int) -> None:
     assert asyncio.run(use()) == 5
 
 
-@pytest.mark.filterwarnings("ignore:coroutine .*_drain. was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:coroutine .*_listen. was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_leftovers_of_a_closed_loop_are_settled_at_the_next_use() -> None:
     """A loop closed by hand, without cancelling its tasks, leaves events that the next dispatch settles."""
