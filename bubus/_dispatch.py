@@ -37,7 +37,7 @@ from bubus.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Coroutine, Sequence
 
     from bubus._handlers import AnyHandler, Handler
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 from contextvars import Context
+from typing import TYPE_CHECKING
 
 import attrs
 
-EAGER = sys.version_info >= (3, 12)
-"""Whether tasks can start at once."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @attrs.define(eq=False, repr=False)

@@ -42,14 +42,13 @@ def event_size(event: BaseEvent[Any]) -> int:
             total += _field_size(value)
     state = state_of(event)
     for result in () if state is None else state.results.values():
-        if type(result.result) not in _SMALL_TYPES and not result.forwarded:
-            total += _field_size(result.result)
+        value: object = result.result
+        if type(value) not in _SMALL_TYPES and not (type(value) is str and len(value) < _SMALL_FIELD):
+            total += 0 if result.forwarded else _field_size(value)
     return total
 
 
 def _field_size(value: object) -> int:
-    if isinstance(value, str | bytes) and len(value) < _SMALL_FIELD:
-        return 0
     size = deep_size(value)
     return size if size > _SMALL_FIELD else 0
 

@@ -53,6 +53,9 @@ logger = logging.getLogger("bubus")
 # Memory is looked at with the first completed event and every 25th after it.
 _MEMORY_CHECK = 25
 
+# Bytes by which the history of a bus must have grown before all buses are added up again.
+_NOTICEABLE = 16_384
+
 # The drain lets others run after so many events that did not suspend.
 _TURN = 64
 
@@ -75,6 +78,9 @@ class Scheduler:
 
     loop: asyncio.AbstractEventLoop | None = None
     """The loop this bus runs in, once it has been used."""
+
+    _bytes_told: int = 0
+    """What the history held when all buses were last added up."""
 
     _stops: int = 0
     """Calls of `stop` that have not returned."""
@@ -148,12 +154,7 @@ class Scheduler:
         if state is not None and self.bus_id in state.bus_ids:
             self._check_forward(event, call)
             return
-        if self._stops or self.closed:
-            self._check_open(call)
-        if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending:
-            raise self._too_many()
-        if event.event_id in self.history.events:
-            self._check_id(event)
+        self._check_free(event, call)
         if state is None:
             state = new_state(event, loop)
             if call is not None:
@@ -171,6 +172,14 @@ class Scheduler:
         self._queue[share] = None
         if self._turn is None and not self._draining:
             self._ask_for_turn(loop)
+
+    def _check_free(self, event: BaseEvent[Any], call: Call | None) -> None:
+        if self._stops or self.closed:
+            self._check_open(call)
+        if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending:
+            raise self._too_many()
+        if event.event_id in self.history.events:
+            self._check_id(event)
 
     def _check_forward(self, event: BaseEvent[Any], call: Call | None) -> None:
         # A ring or diamond of forwards comes back here from inside a handler of this same event.
@@ -361,7 +370,10 @@ class Scheduler:
             self.history.measure_latest()
         else:
             self.history.measure_completed(_MEMORY_CHECK)
-        self.warn_of_memory()
+        held = self.history.bytes
+        if held - self._bytes_told > _NOTICEABLE or self.counters.completed == 1:
+            self.warn_of_memory()
+            self._bytes_told = held
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 
