@@ -20,6 +20,7 @@ from bubus._retry import retry as retry
 from bubus._statistics import Statistics as Statistics
 from bubus._words import Field as Field
 from bubus.errors import BubusError as BubusError, ValidationError as ValidationError
+from bubus.wal import WriteAheadLog as WriteAheadLog
 
 __all__ = [
     "BaseEvent",
@@ -32,5 +33,6 @@ __all__ = [
     "Statistics",
     "Subscription",
     "ValidationError",
+    "WriteAheadLog",
     "retry",
 ]

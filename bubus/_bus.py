@@ -18,6 +18,7 @@ from bubus._expect import Expectation, Expectations, Predicate, Waiting
 from bubus._handlers import AnyHandler, Registry, Subscription, normalize_pattern
 from bubus._history import History
 from bubus._ids import new_id
+from bubus._ledger import Ledger
 from bubus._model import EventMeta
 from bubus._scheduler import Scheduler
 from bubus._threads import Delivery
@@ -33,8 +34,10 @@ from bubus.errors import (
     OptionTypeError,
     WaitTimeout,
 )
+from bubus.wal import WriteAheadLog
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from concurrent.futures import Future
     from types import TracebackType
@@ -93,7 +96,7 @@ class EventBus:
 
     Args:
         name: Any printable name; one that another running bus has gets a suffix and a warning.
-        wal_path: Where to log events.
+        wal_path: Where to log each completed event: a path, or a `WriteAheadLog` with options of its own.
         parallel_handlers: Run all handlers of an event at once instead of one after another.
         max_history_size: Events to remember; more only while they are in flight. None = all, 0 = only in flight.
         max_pending: Events that may wait in the queue; more raise `CapacityError`, except inside handlers.
@@ -106,6 +109,7 @@ class EventBus:
         OptionError: If a number is out of range.
         OptionTypeError: If an argument has the wrong type.
         BusNameError: If the name is empty or not printable.
+        LogError: If the log cannot be opened; see `WriteAheadLog`.
     """
 
     all_instances: ClassVar[WeakSet[EventBus]] = WeakSet()
@@ -118,7 +122,7 @@ class EventBus:
     def __init__(
         self,
         name: str | None = None,
-        wal_path: str | None = None,
+        wal_path: str | os.PathLike[str] | WriteAheadLog | None = None,
         parallel_handlers: bool = False,
         max_history_size: int | None = 50,
         *,
@@ -127,8 +131,6 @@ class EventBus:
         max_depth: int = 100,
         slow_handler_seconds: float = 15.0,
     ) -> None:
-        if wal_path is not None:
-            raise OptionError("wal_path is not available in this version yet; leave it out")
         _check_count("max_history_size", max_history_size, least=0)
         _check_count("max_depth", max_depth, least=1)
         if isinstance(max_pending, _Default):
@@ -152,6 +154,7 @@ class EventBus:
             ),
             max_pending=max_pending,
             warn_of_memory=_warn_of_memory,
+            ledger=None if wal_path is None else _ledger(wal_path, self.id),
         )
         with _instances_lock:
             EventBus.all_instances.add(self)
@@ -274,6 +277,8 @@ class EventBus:
             CapacityError: If `max_pending` events are queued.
             BusStopping: While `stop` runs.
             BusClosed: After ``stop(clear=True)``.
+            EncodeError: If the bus has a log and the event cannot be written to it.
+            LogWriteError: If the log takes nothing (any more).
         """
         if not _is_event(event):
             raise _no_event(event)
@@ -380,6 +385,12 @@ class EventBus:
         return [event for event in self.event_history.values() if event.event_status == "completed"]
 
     @property
+    def wal(self) -> WriteAheadLog | None:
+        """The log of the bus, if it has one."""
+        ledger = self._scheduler.ledger
+        return None if ledger is None else ledger.log
+
+    @property
     def stopped(self) -> bool:
         """Whether the bus was stopped and not used since."""
         return self._scheduler.stopped
@@ -403,7 +414,7 @@ class EventBus:
 
     async def wait_until_idle(self, timeout: float | None = None) -> None:
         """
-        Wait until nothing is queued or running on this bus.
+        Wait until nothing is queued or running on this bus, and the lines of what is complete are in its log.
 
         Args:
             timeout: Seconds; None = as long as it takes.
@@ -438,7 +449,7 @@ class EventBus:
 
         Args:
             timeout: Seconds; ``math.inf`` = as long as it takes.
-            clear: End the bus for good: forget its handlers and history and free its name.
+            clear: End the bus for good: forget its handlers and history, free its name, close its log.
 
         Raises:
             OptionError: If *timeout* is negative.
@@ -462,6 +473,11 @@ class EventBus:
         """Finish all events, or cut them off if the block raised."""
         await self.stop(timeout=math.inf if kind is None else 0)
         return False
+
+
+def _ledger(wal_path: str | os.PathLike[str] | WriteAheadLog, bus_id: str) -> Ledger:
+    log = wal_path if isinstance(wal_path, WriteAheadLog) else WriteAheadLog(wal_path)
+    return Ledger(log, bus_id)
 
 
 def _is_event(value: object) -> bool:

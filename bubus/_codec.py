@@ -67,10 +67,32 @@ def encode(event: Any) -> bytes:
         data = _encoder.encode(event)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise _explain(event, error) from error
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
-        _refuse_deep_fields(event, data)
+    if is_too_deep(data, MAX_DEPTH):
+        _refuse_deep_fields(event)
     if _may_hold_nan(event, data):
         _refuse_nan(event)
+    return _printable(data)
+
+
+def encode_value(value: object, name: str, max_depth: int) -> bytes:
+    """
+    Return *value* as JSON.
+
+    Raises:
+        EncodeError: If it cannot be written, or would not be the same when read back; it calls the value *name*.
+    """
+    try:
+        data = _encoder.encode(value)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise EncodeError(f"{name}: {error}") from error
+    if is_too_deep(data, max_depth):
+        raise EncodeError(f"{name} is nested deeper than {max_depth}")
+    if b"null" in data:
+        _refuse_nan_in(value, name)
+    return _printable(data)
+
+
+def _printable(data: bytes) -> bytes:
     return data if data.isascii() and b"\x7f" not in data else _HIDDEN.sub(_escaped, data)
 
 
@@ -94,10 +116,14 @@ def _explain(event: Any, error: BaseException) -> EncodeError:
     return EncodeError(f"{type(event).__name__}: {error}")
 
 
-def _refuse_deep_fields(event: Any, data: bytes) -> None:
-    if depth_exceeds(data, MAX_DEPTH):
-        deep = (name for name, value in _fields(event) if depth_exceeds(_encoder.encode(value), MAX_DEPTH - 1))
-        raise EncodeError(f"{type(event).__name__}.{next(deep)} is nested deeper than {MAX_DEPTH}")
+def _refuse_deep_fields(event: Any) -> None:
+    deep = (name for name, value in _fields(event) if depth_exceeds(_encoder.encode(value), MAX_DEPTH - 1))
+    raise EncodeError(f"{type(event).__name__}.{next(deep)} is nested deeper than {MAX_DEPTH}")
+
+
+def is_too_deep(data: bytes, limit: int) -> bool:
+    """Tell what `depth_exceeds` does, for most data without looking at it bracket by bracket."""
+    return data.count(b"[") + data.count(b"{") > limit and depth_exceeds(data, limit)
 
 
 def depth_exceeds(data: bytes, limit: int) -> bool:
@@ -124,9 +150,13 @@ def _may_hold_nan(event: Any, data: bytes) -> bool:
 
 def _refuse_nan(event: Any) -> None:
     for name, value in _fields(event):
-        for number, path in _numbers(msgspec.to_builtins(value, enc_hook=_write_unknown), name):
-            if not math.isfinite(number):
-                raise EncodeError(f"{type(event).__name__}.{path} is {number}, for which JSON has no number; use None")
+        _refuse_nan_in(value, f"{type(event).__name__}.{name}")
+
+
+def _refuse_nan_in(value: object, name: str) -> None:
+    for number, path in _numbers(msgspec.to_builtins(value, enc_hook=_write_unknown), name):
+        if not math.isfinite(number):
+            raise EncodeError(f"{path} is {number}, for which JSON has no number; use None")
 
 
 def _numbers(value: Any, path: str) -> Iterator[tuple[float, str]]:
@@ -166,7 +196,7 @@ def read_object(data: bytes | str) -> dict[str, Any]:
     """
     try:
         raw = data.encode() if isinstance(data, str) else bytes(data)
-        if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and depth_exceeds(raw, MAX_DEPTH):
+        if is_too_deep(raw, MAX_DEPTH):
             raise Unreadable(f"it is nested deeper than {MAX_DEPTH}")
         found = _decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:

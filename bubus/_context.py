@@ -59,6 +59,10 @@ class Runner(Protocol):
         """Learn that the event of *share* is complete on every bus, with all its children."""
         ...
 
+    def halt(self) -> None:
+        """Stop the bus as soon as possible."""
+        ...
+
 
 def _nothing(call: Call) -> None:
     del call

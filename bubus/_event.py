@@ -95,6 +95,7 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
         Raises:
             NotDispatchedError: If no bus has accepted it.
             DeadlockError: Inside its own handler, or that of one of its children.
+            LogWriteError: If its line is not in the log of a bus; the event itself is complete.
         """
         yield from wait(accepted_state(self))
         return self

@@ -36,9 +36,11 @@ RUN_TIME_NAMES: Final = frozenset(
         "event_processed_at",
         "event_children",
         "event_bus",
+        "event_seq",
+        "event_crc",
     }
 )
-"""Dumps of events may hold these; they tell what became of that event and are no part of a new one."""
+"""Dumps of events and lines of logs hold these; they tell what became of that event and are no part of a new one."""
 
 
 def check_event_type(value: object) -> str:

@@ -34,6 +34,7 @@ from bubus.errors import (
     BusStopped,
     BusStopping,
     CapacityError,
+    LogWriteError,
     NoLoopError,
     WrongLoopError,
 )
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from bubus._expect import Expectations
     from bubus._handlers import Registry
     from bubus._history import History
+    from bubus._ledger import Debt, Ledger
 
 logger = logging.getLogger("bubus")
 
@@ -73,6 +75,9 @@ class Scheduler:
     max_pending: int | None
     warn_of_memory: Callable[[], None]
     """Warns once if all buses together hold too much."""
+
+    ledger: Ledger | None = None
+    """Writes to the log of the bus, if it has one."""
 
     counters: Counters = attrs.Factory(Counters)
 
@@ -102,6 +107,7 @@ class Scheduler:
     _guard: Guard | None = None
     """There while the bus has begun with something and is not done."""
 
+    _halting: asyncio.Task[None] | None = None
     _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(
         list["tuple[asyncio.Future[None], Share | None]"]
     )
@@ -140,6 +146,8 @@ class Scheduler:
             BusClosed: After ``stop(clear=True)``.
             AlreadyDispatchedError: If this bus has the event already, and this is no forward inside its handler.
             CapacityError: If `max_pending` events are queued and this is no handler.
+            EncodeError: If the event cannot be written to the log of the bus.
+            LogError: If the log takes nothing.
         """
         try:
             loop = get_running_loop()
@@ -151,17 +159,17 @@ class Scheduler:
         if call is not None and not call.live:
             call = None
         state = state_of(event)
-        if state is not None and self.bus_id in state.bus_ids:
-            self._check_forward(event, call)
+        if state is not None and self._has(event, state, call, loop):
             return
         self._check_free(event, call)
+        debt = None if self.ledger is None else self._admit(self.ledger, event, state, call)
         if state is None:
             state = new_state(event, loop)
             if call is not None:
                 _make_child(event, state, call)
-        elif state.loop is not loop:
-            self._check_loop(state.loop, loop)
         share = Share(event, state, bus, self, copy_context())
+        if debt is not None:
+            debt.incur(share)
         state.accept(share, self.bus_id)
         event.event_path.append(self.bus_name)
         self.stopped = False
@@ -172,6 +180,25 @@ class Scheduler:
         self._queue[share] = None
         if self._turn is None and not self._draining:
             self._ask_for_turn(loop)
+
+    def _admit(self, ledger: Ledger, event: BaseEvent[Any], state: EventState | None, call: Call | None) -> Debt:
+        parent = None if state is not None or call is None else call.event
+        try:
+            return ledger.admit(event, parent)
+        except LogWriteError:
+            if ledger.log.on_error == "stop":
+                self.halt()
+            raise
+
+    def _has(
+        self, event: BaseEvent[Any], state: EventState, call: Call | None, loop: asyncio.AbstractEventLoop
+    ) -> bool:
+        if self.bus_id in state.bus_ids:
+            self._check_forward(event, call)
+            return True
+        if state.loop is not loop:
+            self._check_loop(state.loop, loop)
+        return False
 
     def _check_free(self, event: BaseEvent[Any], call: Call | None) -> None:
         if self._stops or self.closed:
@@ -246,6 +273,8 @@ class Scheduler:
             _dispatch.settle_dead(share, error)
             self._finish(share)
         self._idle.clear()
+        if self.ledger is not None:
+            self.ledger.finish()
 
     # -- running ----------------------------------------------------------------------------------------------------
 
@@ -420,6 +449,8 @@ class Scheduler:
         self.closed = True
         self.registry.clear()
         self.history.clear()
+        if self.ledger is not None:
+            self.ledger.close()
 
     async def stop(self, timeout: float) -> None:
         """
@@ -438,6 +469,12 @@ class Scheduler:
         finally:
             self._stops -= 1
             self.stopped = True
+
+    def halt(self) -> None:
+        """Stop at once, from where nobody can wait for it."""
+        halted = self._halting is not None and not self._halting.done()
+        if not halted and self.loop is not None and not self.loop.is_closed():
+            self._halting = _dispatch.spawn(self.stop(0.0), self.loop, Context(), eager=False)
 
     async def _finish_within(self, timeout: float, spared: Share | None) -> None:
         if timeout <= 0:
@@ -463,7 +500,13 @@ class Scheduler:
     # -- becoming idle -----------------------------------------------------------------------------------------------
 
     async def until_idle(self, spared: Share | None = None) -> None:
-        """Wait until nothing is queued or running, *spared* excepted."""
+        """Wait until nothing is queued or running, *spared* excepted, and all lines of the log are written."""
+        await self._until_all_ran(spared)
+        while self.ledger is not None and self.ledger.pending:
+            await self.ledger.drain()
+            await self._until_all_ran(spared)
+
+    async def _until_all_ran(self, spared: Share | None) -> None:
         while not self._is_idle_but(spared):
             future = asyncio.get_running_loop().create_future()
             entry = (future, spared)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bubus._bus import EventBus
     from bubus._context import Call, Runner
     from bubus._event import BaseEvent
+    from bubus._ledger import Lines
     from bubus._result import EventResult
 
 Status = Literal["pending", "started", "completed"]
@@ -122,6 +123,9 @@ class EventState:
     epoch: float = 0.0
     """What makes a reading of `time.monotonic` a Unix time."""
 
+    lines: Lines | None = None
+    """Set by buses that log the event."""
+
     def start(self) -> None:
         """Record that the first bus begins with the event; later ones change nothing."""
         if self.status == "pending":
@@ -146,14 +150,21 @@ class EventState:
         state: EventState | None = self
         while state is not None:
             state.open_work -= 1
+            if state.lines is not None and not state.open_work:
+                state.finish()
+                state.lines.write()
             state = None if state.open_work else state.complete()
+
+    def finish(self) -> None:
+        """Record when all work was done; it may be repeated, and changes nothing then."""
+        if self.completed is None:
+            self.completed = now = monotonic()
+            self.epoch = self.epoch or time() - now
 
     def complete(self) -> EventState | None:
         """Record that all work is done, tell all that wait, and return the parent, whose work this was part of."""
-        if self.status != "completed":
-            self.status = "completed"
-            self.completed = now = monotonic()
-            self.epoch = self.epoch or time() - now
+        self.finish()
+        self.status = "completed"
         shares, self.shares = self.shares, ()
         for share in shares:
             share.runner.event_completed(share)

@@ -46,9 +46,15 @@ class Delivery(Generic[E]):
         return self.future.done()
 
     def set_result(self, _: None, /) -> None:
-        """Hand the completed event over."""
-        if not self.future.done():
+        """Hand the completed event over, or say that it could not be logged."""
+        lines = accepted_state(self._event).lines
+        fault = None if lines is None else lines.fault
+        if self.future.done():
+            return
+        if fault is None:
             self.future.set_result(self._event)
+        else:
+            self.future.set_exception(fault)
 
     def __del__(self) -> None:
         if not self.future.done():

@@ -27,9 +27,15 @@ def wait(state: EventState) -> Generator[Any, None, None]:
     Raises:
         DeadlockError: If the running handler handles this event, or a child of it.
         WrongLoopError: If the event belongs to another event loop.
+        LogWriteError: If its line could not be written to a log.
     """
-    if not state.open_work:
-        return
+    if state.open_work:
+        yield from _drive(state)
+    if state.lines is not None and (fault := state.lines.fault):
+        raise fault
+
+
+def _drive(state: EventState) -> Generator[Any, None, None]:
     if state.loop.is_closed():
         for share in state.shares:
             share.runner.settle_leftovers()
@@ -93,6 +99,10 @@ def _take_out_of_turn(state: EventState, call: Call) -> bool:
 
 
 def _until_completed(state: EventState) -> Generator[Any, None, None]:
+    if state.lines is not None:
+        state.lines.flush()
+        if not state.open_work:
+            return
     # Every waiter has a future of its own, so that cancelling one cancels nothing else.
     waiter = state.loop.create_future()
     state.add_waiter(waiter)

@@ -44,6 +44,7 @@ BubusError
     ├── LogWriteError(OSError)            a line is not in the log, or not safely
     │   ├── LogLineTooLongError           a line longer than `max_line_bytes`
     │   └── LogClosedError                the log is closed, or belongs to the parent process
+    ├── LogInUseError(RuntimeError)       two buses or loops where only one may write
     └── LogDamagedError(ValueError)       a line is not what was written
 ```
 """
@@ -290,6 +291,10 @@ class LogLineTooLongError(LogWriteError):
 
 class LogClosedError(LogWriteError):
     """The log is closed, or was opened by the process this one was forked from."""
+
+
+class LogInUseError(LogError, RuntimeError):
+    """A log with a journal is given to a second bus, or a log to buses of different event loops."""
 
 
 class LogDamagedError(LogError, ValueError):

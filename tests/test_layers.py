@@ -36,6 +36,7 @@ TABLE = """
 5    _handlers _history
 6    _hooks _expect
 7    _dispatch wal                                           bridges._bridge
+7.1  _ledger
 8    _scheduler                                              bridges.memory bridges.nats bridges.redis
 9    _bus                                                    bridges
 10   testing cli

@@ -48,7 +48,8 @@ class Losses:
     def report(self, lines: Sequence[Line], error: Callable[[], LogWriteError]) -> None:
         """Tell those who wait for *lines* that they are lost; if `on_error` takes care of it, that all is well."""
         handled = self.is_handled(error(), [body for _, body, _ in lines])
-        tell((done for _, _, done in lines), None if handled else error)
+        for _, body, done in lines:
+            tell((done,), None if handled else partial(_with_line, error, body))
 
     def is_handled(self, error: LogWriteError, lines: Sequence[bytes]) -> bool:
         """Count the loss, give it to an `on_error` that is a callable, and return whether that took it."""
@@ -75,3 +76,9 @@ class Losses:
         error = LogWriteError(cause.errno or errno.EIO, f"{text}: {cause.strerror or cause}", str(self.path))
         error.__cause__ = cause
         return error
+
+
+def _with_line(error: Callable[[], LogWriteError], line: bytes) -> LogWriteError:
+    failed = error()
+    failed.lines = (line,)
+    return failed

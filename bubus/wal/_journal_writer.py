@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -172,7 +173,7 @@ class JournalWriter:
 
     def _at_end_of_turn(self, loop: AbstractEventLoop) -> None:
         if self._turn is None:
-            self._turn = loop.call_soon(self._end_turn, loop)
+            self._turn = loop.call_soon(self._end_turn, loop, context=Context())
 
     def _end_turn(self, loop: AbstractEventLoop) -> None:
         self._turn = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -65,25 +66,26 @@ class LineWriter:
     def append(self, loop: AbstractEventLoop, event_id: str, body: bytes, done: Done) -> None:
         """Add a line, a JSON object without its closing brace; *done* is called later, never from here."""
         body = clean(body)
-        if len(body) > self._longest:
-            loop.call_soon(self._losses.report, [(event_id, body, done)], partial(self.too_long, body))
+        if self.is_too_long(len(body)):
+            loop.call_soon(self._losses.report, [(event_id, body, done)], partial(self.too_long, len(body)))
             return
         self._pending.append((event_id, body, done))
         if self._turn is None:
-            self._turn = loop.call_soon(self.flush)
+            # a context of its own, or the turn would hold on to the one of some handler
+            self._turn = loop.call_soon(self.flush, context=Context())
 
-    def too_long(self, body: bytes) -> LogLineTooLongError:
+    def too_long(self, size: int) -> LogLineTooLongError:
         """Return the error for a line that no reader would accept."""
         return LogLineTooLongError(
             errno.EMSGSIZE,
-            f"a line of {len(body)} bytes does not fit into max_line_bytes={self._longest + SEAL_BYTES}; keep large "
+            f"a line of {size} bytes does not fit into max_line_bytes={self._longest + SEAL_BYTES}; keep large "
             "values elsewhere and log where they are",
             str(self.series.path),
         )
 
-    def is_too_long(self, body: bytes) -> bool:
-        """Return whether a line is longer than a reader would accept."""
-        return len(body) > self._longest
+    def is_too_long(self, size: int) -> bool:
+        """Return whether a line of *size* bytes is longer than a reader would accept."""
+        return size > self._longest
 
     def flush(self) -> None:
         """Write what was appended now, instead of at the end of the loop's turn."""

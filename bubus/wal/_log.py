@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bubus._tree import escape
-from bubus.errors import LogClosedError, LogError, LogOpenError, LogWriteError
+from bubus.errors import LogClosedError, LogError, LogInUseError, LogOpenError, LogWriteError
 from bubus.wal._appender import Appender, Untrusted
 from bubus.wal._done import Done, Losses
 from bubus.wal._file import Clock, Disk
@@ -29,6 +29,8 @@ from bubus.wal._series import Series
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from pathlib import Path
+
+    from bubus.wal._entry import Entry
 
 
 class WriteAheadLog:
@@ -94,6 +96,7 @@ class WriteAheadLog:
         self._losses = Losses(self._options.path, on_error)
         self._loop: AbstractEventLoop | None = None
         self._closed: str | None = None
+        self._buses: set[str] = set()
         self._open()
         watch(self)
 
@@ -143,6 +146,54 @@ class WriteAheadLog:
         cause = self._lines.failure or (self._journal.failure if self._journal else None)
         return None if cause is None else self._losses.untrusted(cause)
 
+    # -- who uses it -------------------------------------------------------------------------------------------------
+
+    def attach(self, bus_id: str) -> None:
+        """
+        Count the bus among those that write here.
+
+        Raises:
+            LogClosedError: If the log is closed.
+            LogInUseError: If it keeps a journal, and another bus writes here.
+
+        """
+        if self._closed is not None:
+            raise LogClosedError(errno.EBADF, self._closed, str(self.path))
+        if self.ahead and self._buses:
+            raise LogInUseError("a log with ahead=True is for one bus; give each its own, or leave ahead out")
+        self._buses.add(bus_id)
+
+    def detach(self, bus_id: str) -> None:
+        """
+        Count the bus no more, and `close` after the last.
+
+        Raises:
+            LogWriteError: If the last lines could not be forced to the disk.
+
+        """
+        self._buses.discard(bus_id)
+        if not self._buses:
+            self.close()
+
+    def check(self, event: Entry) -> None:
+        """
+        Find out before an event is accepted whether its line would be.
+
+        Raises:
+            LogClosedError: If the log is closed.
+            LogWriteError: If it takes nothing until `reopen`; a callable `on_error` gets that with each lost line.
+            LogLineTooLongError: If the line would be too long; only what the handlers come to can still make it so.
+            LogInUseError: If another event loop writes here.
+
+        """
+        self._current_loop()
+        failure = self.failure
+        if failure is not None and (self._closed is not None or not callable(self.on_error)):
+            raise failure
+        size = len(event.before) + len(event.after)
+        if self._lines.is_too_long(size):
+            raise self._lines.too_long(size)
+
     # -- completed events --------------------------------------------------------------------------------------------
 
     def append(self, event_id: str, head: bytes, payload: bytes, tail: bytes, done: Done) -> None:
@@ -156,7 +207,9 @@ class WriteAheadLog:
 
         """
         if self._closed is not None:
-            raise LogClosedError(errno.EBADF, self._closed, str(self.path))
+            closed = LogClosedError(errno.EBADF, self._closed, str(self.path))
+            closed.lines = (head + payload + tail,)
+            raise closed
         loop = self._current_loop()
         if self._journal is not None:
             done = partial(self._journal.written, loop, event_id, done)
@@ -340,6 +393,8 @@ class WriteAheadLog:
     def _current_loop(self) -> AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
+            if self._loop is not None and self._loop.is_running():
+                raise LogInUseError("another event loop writes to this log now; give the buses of each loop their own")
             self._loop = loop
             self._lines.move(loop)
             if self._journal is not None:
@@ -350,8 +405,8 @@ class WriteAheadLog:
         loop, journal = self._current_loop(), self._journal
         if journal is None:
             raise LogClosedError(errno.EINVAL, "this log keeps no journal; open it with ahead=True", str(self.path))
-        if self._lines.is_too_long(event):
-            return self._lines.too_long(event)
+        if self._lines.is_too_long(len(event)):
+            return self._lines.too_long(len(event))
         try:
             journal.accept(loop, event_id, event, self._lines.series.seq, ready)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Pulse:
         """Have *beat* called, unless that is about to happen."""
         if self._timer is None:
             # it is kept by the loop's timer only: kept here, a log would hold itself
-            self._timer = loop.call_later(INTERVAL, self._fire, beat)
+            self._timer = loop.call_later(INTERVAL, self._fire, beat, context=Context())
 
     def stop(self) -> None:
         """Forget the call, or the timer of a loop that has ended."""
