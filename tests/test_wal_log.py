@@ -32,6 +32,7 @@ from tests.wal_faults import Acks, FakeTime, FaultDisk, log_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
     from pathlib import Path
 
     from bubus.wal import Fsync
@@ -161,9 +162,11 @@ async def test_everysec_syncs_once_while_dirty_and_never_while_clean(
     disk, loop, timers, synced = FaultDisk(), asyncio.get_running_loop(), Counter[float](), asyncio.Event()
     call_later = loop.call_later
 
-    def spy(delay: float, callback: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
+    def spy(
+        delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         timers[delay] += 1
-        return call_later(delay / 20, callback, *args)
+        return call_later(delay / 20, callback, *args, context=context)
 
     monkeypatch.setattr(loop, "call_later", spy)
     disk.on_sync = lambda: loop.call_soon_threadsafe(synced.set)
