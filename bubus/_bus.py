@@ -8,7 +8,8 @@ import logging
 import math
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, overload
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, Protocol, Self, TypeAlias, TypeVar, overload
 from weakref import WeakSet
 
 from bubus._context import live_call
@@ -38,7 +39,7 @@ from bubus.wal import WriteAheadLog
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from concurrent.futures import Future
     from types import TracebackType
 
@@ -57,14 +58,38 @@ class EventClass(Protocol[E_co, R_contra]):
 
     def __event_contract__(self, handler: Callable[[E_co], R_contra], /) -> None: ...
 
+    def __call__(self, *args: Any, **kwargs: Any) -> object:
+        """Tell the class from its events, which cannot be called."""
+        ...
+
+
+HandlerReturn: TypeAlias = R | Awaitable[R | E | None] | None
+"""What a handler of *E* may return: an *R*, None or the event itself (to pass it on), now or as an awaitable."""
+
 
 class HandlerDecorator(Protocol[E, R]):
-    """What ``bus.on(Login)`` returns: it checks event and result, and gives the function back."""
+    """
+    What ``bus.on(Login)`` returns: it checks event and result, and gives the function back.
 
+    A function that cannot return None keeps its result type; so does one that returns the event, to forward it.
+    """
+
+    @overload
+    def __call__(self, handler: Callable[[E], Coroutine[Any, Any, R]], /) -> Callable[[E], Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[E], Coroutine[Any, Any, R | None]], /
+    ) -> Callable[[E], Coroutine[Any, Any, R | None]]: ...
     @overload
     def __call__(self, handler: Callable[[E], Awaitable[R | None]], /) -> Callable[[E], Awaitable[R | None]]: ...
     @overload
+    def __call__(self, handler: Callable[[E], R], /) -> Callable[[E], R]: ...
+    @overload
     def __call__(self, handler: Callable[[E], R | None], /) -> Callable[[E], R | None]: ...
+    @overload
+    def __call__(self, handler: Callable[[E], E], /) -> Callable[[E], E]: ...
+    @overload
+    def __call__(self, handler: Callable[[E], Coroutine[Any, Any, E]], /) -> Callable[[E], Coroutine[Any, Any, E]]: ...
 
 
 class NamedDecorator(Protocol):
@@ -169,15 +194,7 @@ class EventBus:
     # -- registering -------------------------------------------------------------------------------------------------
 
     @overload
-    def on(
-        self, pattern: EventClass[E, R], handler: Callable[[E], Coroutine[Any, Any, R | None]], /
-    ) -> Subscription: ...
-    @overload
-    def on(self, pattern: EventClass[E, R], handler: Callable[[E], Awaitable[R | None]], /) -> Subscription: ...
-    @overload
-    def on(self, pattern: EventClass[E, R], handler: Callable[[E], R | None], /) -> Subscription: ...
-    @overload
-    def on(self, pattern: EventClass[E, R], handler: Callable[[E], E], /) -> Subscription: ...
+    def on(self, pattern: EventClass[E, R], handler: Callable[[E], HandlerReturn[R, E]], /) -> Subscription: ...
     @overload
     def on(self, pattern: str, handler: Callable[[BaseEvent[Any]], object], /) -> Subscription: ...
     @overload
@@ -201,15 +218,7 @@ class EventBus:
         return self._register(pattern, handler, once=False)
 
     @overload
-    def once(
-        self, pattern: EventClass[E, R], handler: Callable[[E], Coroutine[Any, Any, R | None]], /
-    ) -> Subscription: ...
-    @overload
-    def once(self, pattern: EventClass[E, R], handler: Callable[[E], Awaitable[R | None]], /) -> Subscription: ...
-    @overload
-    def once(self, pattern: EventClass[E, R], handler: Callable[[E], R | None], /) -> Subscription: ...
-    @overload
-    def once(self, pattern: EventClass[E, R], handler: Callable[[E], E], /) -> Subscription: ...
+    def once(self, pattern: EventClass[E, R], handler: Callable[[E], HandlerReturn[R, E]], /) -> Subscription: ...
     @overload
     def once(self, pattern: str, handler: Callable[[BaseEvent[Any]], object], /) -> Subscription: ...
     @overload
@@ -242,7 +251,7 @@ class EventBus:
     @overload
     def off(self, subscription: Subscription, /) -> None: ...
     @overload
-    def off(self, pattern: EventClass[Any, Any] | str, handler: Callable[[Any], object], /) -> None: ...
+    def off(self, pattern: EventClass[E, Never] | str, handler: Callable[[E], object], /) -> None: ...
     def off(self, pattern: object, handler: object = _UNSET, /) -> None:
         """
         End a registration: ``off(subscription)`` or ``off(pattern, handler)``.
@@ -308,7 +317,7 @@ class EventBus:
     @overload
     def expect(
         self,
-        event_type: EventClass[E, Any],
+        event_type: EventClass[E, Never],
         timeout: float | None = None,
         predicate: Callable[[E], object] | None = None,
         *,

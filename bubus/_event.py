@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeGuard, TypeVar, overload
 
 from bubus import _result
 from bubus._context import live_call
@@ -19,6 +19,9 @@ from bubus.errors import NotInHandlerError, WaitTimeout
 if TYPE_CHECKING:
     from bubus._bus import EventBus
     from bubus._result import EventResult, Include
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class BaseEvent(EventModel, Generic[T_EventResultType]):
@@ -121,7 +124,7 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
     async def event_result(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: None = None,
         raise_if_any: bool = True,
         raise_if_none: Literal[True] = True,
     ) -> T_EventResultType: ...
@@ -129,19 +132,14 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
     async def event_result(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: Include[T_EventResultType] | None = None,
         raise_if_any: bool = True,
-        *,
-        raise_if_none: bool,
-    ) -> T_EventResultType | None: ...
-    @overload
-    async def event_result(
-        self, timeout: float | None, include: Include | None, raise_if_any: bool, raise_if_none: bool
+        raise_if_none: bool = True,
     ) -> T_EventResultType | None: ...
     async def event_result(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: Include[T_EventResultType] | None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = True,
     ) -> T_EventResultType | None:
@@ -150,7 +148,7 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
 
         Args:
             timeout: Seconds to wait at most; the work itself goes on. None waits as long as it takes.
-            include: Tells whether an `EventResult` is wanted; by default those with a value.
+            include: Tells whether an `EventResult` is wanted, whose value may be None; by default those with a value.
             raise_if_any: Raise what handlers raised.
             raise_if_none: Raise if no handler returned a wanted value. ``BaseEvent[None]`` never does.
 
@@ -165,7 +163,7 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
     async def event_results_filtered(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: Include[T_EventResultType] | None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = True,
     ) -> dict[str, EventResult[T_EventResultType]]:
@@ -185,14 +183,14 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
     async def event_results_list(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: Include[T_EventResultType] | None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = True,
     ) -> list[T_EventResultType | None]: ...
     async def event_results_list(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: Include[T_EventResultType] | None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = True,
     ) -> list[T_EventResultType] | list[T_EventResultType | None]:
@@ -200,35 +198,85 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
         wanted = await self._select(timeout, include, raise_if_any, raise_if_none)
         return [result.result for result in wanted]
 
+    @overload
     async def event_results_by_handler_id(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = True,
-    ) -> dict[str, T_EventResultType | None]:
+    ) -> dict[str, T_EventResultType]: ...
+    @overload
+    async def event_results_by_handler_id(
+        self,
+        timeout: float | None = None,
+        include: Include[T_EventResultType] | None = None,
+        raise_if_any: bool = True,
+        raise_if_none: bool = True,
+    ) -> dict[str, T_EventResultType | None]: ...
+    async def event_results_by_handler_id(
+        self,
+        timeout: float | None = None,
+        include: Include[T_EventResultType] | None = None,
+        raise_if_any: bool = True,
+        raise_if_none: bool = True,
+    ) -> dict[str, T_EventResultType] | dict[str, T_EventResultType | None]:
         """Wait for the event and return the wanted values by handler id; see `event_result`."""
         wanted = await self._select(timeout, include, raise_if_any, raise_if_none)
         return {result.handler_id: result.result for result in wanted}
 
+    @overload
     async def event_results_by_handler_name(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = True,
-    ) -> dict[str, T_EventResultType | None]:
+    ) -> dict[str, T_EventResultType]: ...
+    @overload
+    async def event_results_by_handler_name(
+        self,
+        timeout: float | None = None,
+        include: Include[T_EventResultType] | None = None,
+        raise_if_any: bool = True,
+        raise_if_none: bool = True,
+    ) -> dict[str, T_EventResultType | None]: ...
+    async def event_results_by_handler_name(
+        self,
+        timeout: float | None = None,
+        include: Include[T_EventResultType] | None = None,
+        raise_if_any: bool = True,
+        raise_if_none: bool = True,
+    ) -> dict[str, T_EventResultType] | dict[str, T_EventResultType | None]:
         """Wait for the event and return the wanted values by handler name; a repeated name gets ``#2``, ``#3``."""
         return _result.by_name(await self._select(timeout, include, raise_if_any, raise_if_none))
 
+    @overload
     async def event_results_flat_dict(
-        self,
+        self: BaseEvent[dict[_K, _V]],
         timeout: float | None = None,
-        include: Include | None = None,
+        include: Include[dict[_K, _V]] | None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = False,
         raise_if_conflicts: bool = False,
-    ) -> dict[Any, Any]:
+    ) -> dict[_K, _V]: ...
+    @overload
+    async def event_results_flat_dict(
+        self,
+        timeout: float | None = None,
+        include: Include[T_EventResultType] | None = None,
+        raise_if_any: bool = True,
+        raise_if_none: bool = False,
+        raise_if_conflicts: bool = False,
+    ) -> dict[object, object]: ...
+    async def event_results_flat_dict(
+        self,
+        timeout: float | None = None,
+        include: Include[Any] | None = None,
+        raise_if_any: bool = True,
+        raise_if_none: bool = False,
+        raise_if_conflicts: bool = False,
+    ) -> object:
         """
         Wait for the event and merge all dicts that handlers returned; the last handler wins.
 
@@ -238,19 +286,35 @@ class BaseEvent(EventModel, Generic[T_EventResultType]):
         wanted = await self._select(timeout, _also(include, Mapping), raise_if_any, raise_if_none)
         return _result.flat_dict(wanted, raise_if_conflicts=raise_if_conflicts)
 
+    @overload
+    async def event_results_flat_list(
+        self: BaseEvent[list[_V]],
+        timeout: float | None = None,
+        include: Include[list[_V]] | None = None,
+        raise_if_any: bool = True,
+        raise_if_none: bool = False,
+    ) -> list[_V]: ...
+    @overload
     async def event_results_flat_list(
         self,
         timeout: float | None = None,
-        include: Include | None = None,
+        include: Include[T_EventResultType] | None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = False,
-    ) -> list[Any]:
+    ) -> list[object]: ...
+    async def event_results_flat_list(
+        self,
+        timeout: float | None = None,
+        include: Include[Any] | None = None,
+        raise_if_any: bool = True,
+        raise_if_none: bool = False,
+    ) -> object:
         """Wait for the event and join all lists that handlers returned, in run order; see `event_result`."""
         wanted = await self._select(timeout, _also(include, list), raise_if_any, raise_if_none)
         return _result.flat_list(wanted)
 
     async def _select(
-        self, timeout: float | None, include: Include | None, raise_if_any: bool, raise_if_none: bool
+        self, timeout: float | None, include: Include[T_EventResultType] | None, raise_if_any: bool, raise_if_none: bool
     ) -> list[EventResult[T_EventResultType]]:
         await self._completed(timeout)
         return _result.select(
@@ -296,7 +360,7 @@ def _moment(state: EventState, reading: float | None) -> datetime | None:
     return None if reading is None else datetime.fromtimestamp(state.epoch + reading, UTC)
 
 
-def _also(include: Include | None, kind: type) -> Include:
+def _also(include: Include[Any] | None, kind: type) -> Include[Any]:
     wanted = include or _result.is_value
     return lambda result: wanted(result) and isinstance(result.result, kind)
 

@@ -67,7 +67,14 @@ class EventMeta(type):
         super().__init__(name, bases, namespace, **options)
 
 
-class EventModel(metaclass=EventMeta):
+class _Stateful:
+    """A base that is no attrs class, so that nobody, not even a type checker, takes its attribute for a field."""
+
+    _event_state: Any = None
+    """Set by the bus that accepts the event: what becomes of it. Never written, dumped, compared, copied or shown."""
+
+
+class EventModel(_Stateful, metaclass=EventMeta):
     """Base of `BaseEvent`: an event before any bus has seen it."""
 
     model_config: ClassVar[ConfigDict] = {"extra": "allow"}
@@ -82,9 +89,6 @@ class EventModel(metaclass=EventMeta):
     __event_blueprint__: ClassVar[Blueprint]
     __event_given__: ClassVar[Mapping[str, str]] = {}
     __event_arguments__: ClassVar[tuple[Any, ...]] = ()
-
-    _event_state: Any = None
-    """Set by the bus that accepts the event: what becomes of it. Never written, dumped, compared, copied or shown."""
 
     if TYPE_CHECKING:
         __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from time import time
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
 
@@ -185,7 +185,7 @@ class EventResult(Generic[T_EventResultType]):
         return self.result
 
 
-Include = Callable[[EventResult[Any]], bool]
+Include: TypeAlias = Callable[[EventResult[T_EventResultType]], bool]
 """Tells whether a result is wanted."""
 
 _Value = TypeVar("_Value")
@@ -198,7 +198,7 @@ def is_value(result: EventResult[Any]) -> bool:
 
 def select(
     results: Iterable[EventResult[_Value]],
-    include: Include | None,
+    include: Include[_Value] | None,
     *,
     raise_if_any: bool,
     raise_if_none: bool,

@@ -43,9 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers that fix the loop of a test, whatever ``--loop`` says."""
+    """Declare the markers: two fix the loop of a test, whatever ``--loop`` says."""
     config.addinivalue_line("markers", "virtual_time: runs in virtual time, because it is about clocks")
     config.addinivalue_line("markers", "real_time: waits for threads, processes or sockets")
+    config.addinivalue_line("markers", "typecheck: runs a type checker, whose answer one version of Python gives")
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
