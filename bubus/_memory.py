@@ -42,9 +42,9 @@ def event_size(event: BaseEvent[Any]) -> int:
             total += _field_size(value)
     state = state_of(event)
     for result in () if state is None else state.results.values():
-        value: object = result.result
-        if type(value) not in _SMALL_TYPES and not (type(value) is str and len(value) < _SMALL_FIELD):
-            total += 0 if result.forwarded else _field_size(value)
+        returned: object = result.result
+        if type(returned) not in _SMALL_TYPES and not (type(returned) is str and len(returned) < _SMALL_FIELD):
+            total += 0 if result.forwarded else _field_size(returned)
     return total
 
 
