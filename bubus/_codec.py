@@ -18,6 +18,7 @@ import msgspec
 from bubus._faults import fault, refuse
 from bubus._mode import LAX_JSON, STRICT_JSON, WIRE, Mode
 from bubus._narrow import is_dict, is_list_or_tuple
+from bubus._versions import up_to_date
 from bubus.errors import EncodeError, InvalidEvent, ValidationError
 
 if TYPE_CHECKING:
@@ -172,13 +173,14 @@ def _numbers(value: Any, path: str) -> Iterator[tuple[float, str]]:
 
 def decode(data: bytes, cls: Any) -> Any:
     """
-    Return the event of class *cls* that `encode`, or plain msgspec, wrote.
+    Return the event of class *cls* that `encode`, or plain msgspec, wrote, also an older version of it.
 
     Raises:
         InvalidEvent: If *data* is none.
+        NewerVersionError: If a newer version of *cls* wrote it.
     """
     try:
-        return cls.__event_build__(read_object(data), WIRE)
+        return cls.__event_build__(up_to_date(read_object(data), cls), WIRE)
     except (Unreadable, ValidationError) as error:
         raise InvalidEvent(f"no {cls.__name__}: {error}") from error
 

@@ -132,6 +132,7 @@ def define(
     cls.__event_parameter__ = cls.__parameters__[0] if namespace.get("__event_root__") else MISSING
     cls.__event_origin__ = namespace.get("__event_origin__", cls)
     cls.__event_arguments__ = namespace.get("__event_arguments__", ())
+    cls.__event_version__ = version
     _make_attrs_class(cls, declared, version)
     _complete_or_wait(blueprint)
     _install_init(cls, namespace)

@@ -22,11 +22,12 @@ from bubus._mode import LAX, STRICT, Mode
 from bubus._narrow import is_mapping
 from bubus._registry import register
 from bubus._tree import escape
+from bubus._versions import Upcast, register_upcast
 from bubus._words import Field, PrivateAttr
 from bubus.errors import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bubus._config import ConfigDict
     from bubus._types import Check
@@ -88,6 +89,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
     __event_result__: ClassVar[Check | None]
     __event_blueprint__: ClassVar[Blueprint]
     __event_given__: ClassVar[Mapping[str, str]] = {}
+    __event_version__: ClassVar[str | None] = None
     __event_arguments__: ClassVar[tuple[Any, ...]] = ()
 
     if TYPE_CHECKING:
@@ -141,6 +143,33 @@ class EventModel(_Stateful, metaclass=EventMeta):
             return cls.__event_build__(value, mode)
         except ValidationError as error:
             raise Invalid([Fault.of_error(one) for one in error.errors()]) from None
+
+    @classmethod
+    def upcast(cls, version: str) -> Callable[[Upcast], Upcast]:
+        """
+        Decorate what brings events of an older *version* up to date when they are read.
+
+        ```python
+        class OrderCreated(BaseEvent, version="2"):
+            customer_id: str
+
+        @OrderCreated.upcast("1")
+        def rename_customer(old: dict[str, Any]) -> dict[str, Any]:
+            return {**old, "customer_id": old["customer"]}
+        ```
+
+        The function gets the event's JSON object, and returns it as the next version that has an upcast, or the class,
+        takes it.
+
+        Raises:
+            DefinitionError: If the class has no version, or *version* is not older, or has an upcast already.
+        """
+
+        def decorate(function: Upcast) -> Upcast:
+            register_upcast(cls, version, function)
+            return function
+
+        return decorate
 
     # -- pydantic's words ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ BubusError
 ├── ValidationError(ValueError)           values that do not fit their fields
 ├── EncodeError(ValueError)                an event that cannot be written; names the field
 ├── InvalidEvent(ValueError)              bytes that are no event of the class they are read as
+│   └── NewerVersionError                 written by a newer version of that class
 ├── NoResultError(ValueError)             no handler returned what was asked for
 ├── ResultConflictError(ValueError)       two handlers returned the same key
 ├── OptionError(ValueError)               a setting out of range
@@ -127,6 +128,10 @@ class EncodeError(BubusError, ValueError):
 
 class InvalidEvent(BubusError, ValueError):  # noqa: N818 - names what was read
     """Bytes are no event of the class that they are read as; what was wrong is the ``__cause__``."""
+
+
+class NewerVersionError(InvalidEvent):
+    """An event was written by a newer version of its class than this program has."""
 
 
 class NoResultError(BubusError, ValueError):

@@ -22,7 +22,7 @@ TABLE = """
 0.3  _field_info _body _decorators
 0.4  _words
 1    _alarm _guard _context _state _tree _fields _statistics _registry     bridges._base
-1.1  _faults _policy _slots _dump
+1.1  _faults _policy _slots _dump _versions
 1.2  _temporal _containers _constraints _records
 1.3  _coerce
 1.4  _unions

@@ -18,7 +18,7 @@ from bubus._framework import CHECKS
 from bubus._mode import WIRE
 from bubus._registry import registered
 from bubus._tree import escape
-from bubus.errors import DefinitionError, InvalidEvent, OptionTypeError
+from bubus.errors import DefinitionError, InvalidEvent, NewerVersionError, OptionError, OptionTypeError
 from bubus.wal._frame import BadLine, unsealed
 from bubus.wal._options import MAX_LINE_BYTES
 from bubus.wal._read import LogReader, OnDamage, existing
@@ -35,6 +35,9 @@ _TYPE: Final = b'{"event_type":"'
 _STATUS: Final = b',"event_status":"'
 """Begins what a line says beside its event. Within the event only an object can hold it, and is then cut in two."""
 
+Newer: TypeAlias = Literal["raise", "base"]
+"""What to do about events of a newer version of their class."""
+
 _SHORTEST: Final = 200
 """Bytes that an event takes at least, where it is not worth looking for its end."""
 
@@ -49,6 +52,7 @@ def read(
     types: None = None,
     on_error: OnDamage = "raise",
     *,
+    newer: Newer = "raise",
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> LogReader[BaseEvent[Any]]: ...
 @overload
@@ -57,6 +61,7 @@ def read(
     types: Iterable[type[_E]],
     on_error: OnDamage = "raise",
     *,
+    newer: Newer = "raise",
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> LogReader[_E]: ...
 def read(
@@ -64,6 +69,7 @@ def read(
     types: Iterable[_Class] | None = None,
     on_error: OnDamage = "raise",
     *,
+    newer: Newer = "raise",
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> LogReader[Any]:
     """
@@ -77,16 +83,31 @@ def read(
         types: Yield only events of these classes; None yields all.
         on_error: ``"raise"``, ``"skip"`` (each fault is logged as a warning and counted in `LogReader.damaged`), or
             what to call with each fault.
+        newer: What to do about events of a newer version of their class (``version="..."``) than this program has:
+            ``"raise"`` reports them like damage, ``"base"`` yields a `BaseEvent` that holds all their fields.
         max_line_bytes: Longest line to accept.
 
     Raises:
         LogOpenError: If there is no such log.
         LogDamagedError: While reading, at the first line that is not what was written, or does not fit its class.
+        OptionError: If *on_error* or *newer* is out of range.
         OptionTypeError: If *types* holds something else than event classes.
 
     """
     wanted = None if types is None else {cls.__event_type__: cls for cls in map(_checked, types)}
-    return LogReader(existing(path), EventDecoder(wanted).decode, on_error, max_line_bytes)
+    return LogReader(existing(path), EventDecoder(wanted, checked_newer(newer)).decode, on_error, max_line_bytes)
+
+
+def checked_newer(newer: Newer) -> Newer:
+    """
+    Return *newer*.
+
+    Raises:
+        OptionError: If it is none of the two words.
+    """
+    if newer not in ("raise", "base"):
+        raise OptionError(f'newer is "raise" or "base", not {escape(repr(newer))}')
+    return newer
 
 
 def _no_shortcut(_: bytes) -> None:
@@ -97,7 +118,8 @@ def _no_shortcut(_: bytes) -> None:
 class EventDecoder:
     """Makes an event of a line; it remembers how, for each type of event."""
 
-    _wanted: dict[str, _Class] | None
+    _wanted: dict[str, _Class] | None = None
+    _newer: Newer = "raise"
     _shortcuts: dict[bytes, _Shortcut] = attrs.field(factory=dict[bytes, "_Shortcut"], init=False)
     _beginning: bytes = attrs.field(default=_TYPE + b'"', init=False)
     _shortcut: _Shortcut = attrs.field(default=_no_shortcut, init=False)
@@ -130,10 +152,19 @@ class EventDecoder:
         cls = self._class(decode_head(data, seq).event_type)
         if cls is None:
             return None
+        event = data if seq is None else unsealed(data)
         try:
-            return cast("BaseEvent[Any]", decode(data if seq is None else unsealed(data), cls))
+            return self._decoded(event, cls)
         except (InvalidEvent, DefinitionError) as error:
             raise BadLine(escape(" ".join(str(error).split()))) from error
+
+    def _decoded(self, event: bytes, cls: _Class) -> BaseEvent[Any]:
+        try:
+            return cast("BaseEvent[Any]", decode(event, cls))
+        except NewerVersionError:
+            if self._newer == "raise":
+                raise
+            return cast("BaseEvent[Any]", decode(event, BaseEvent))
 
     def _class(self, event_type: str) -> _Class | None:
         if self._wanted is not None:

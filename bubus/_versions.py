@@ -1,0 +1,97 @@
+"""Versions of event classes: what an older program wrote is brought up to date before it is checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from bubus._narrow import is_dict
+from bubus._tree import describe_error, describe_value
+from bubus.errors import DefinitionError, InvalidEvent, NewerVersionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Upcast: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""Takes the JSON object of an event as one version wrote it, and returns it as the next version does."""
+
+_PARTS: Final = re.compile(r"[0-9]+|[^0-9.]+")
+
+
+def version_key(version: str) -> tuple[tuple[int, str], ...]:
+    """Return what versions are compared by: ``1.10`` is newer than ``1.9``, and ``1`` is ``1.0``."""
+    parts = [(int(part), "") if part.isdigit() else (-1, part) for part in _PARTS.findall(version)]
+    while parts and parts[-1] == (0, ""):
+        parts.pop()
+    return tuple(parts)
+
+
+def register_upcast(cls: Any, version: str, upcast: Upcast) -> None:
+    """
+    Have *upcast* applied to what was written by programs with *cls* of that version.
+
+    Raises:
+        DefinitionError: If *cls* has no version, or *version* is not older, or has an upcast already.
+    """
+    current = cls.__event_version__
+    if current is None:
+        raise DefinitionError(f"{cls.__qualname__} has no version to bring old events up to: class E(..., version='2')")
+    if not isinstance(version, str) or version_key(version) >= version_key(current):
+        raise DefinitionError(
+            f"{cls.__qualname__}.upcast({describe_value(version)}): name a version older than {current!r}, as a str"
+        )
+    upcasts = cls.__dict__.get("__event_upcasts__", {})
+    if any(version_key(other) == version_key(version) for other in upcasts):
+        raise DefinitionError(f"{cls.__qualname__} has an upcast from version {version!r} already")
+    cls.__event_upcasts__ = dict(sorted({**upcasts, version: upcast}.items(), key=lambda item: version_key(item[0])))
+
+
+def up_to_date(values: dict[str, Any], cls: Any) -> dict[str, Any]:
+    """
+    Return an event's JSON object as the *cls* of this program writes it.
+
+    Each upcast takes what is not newer than its version; those of later versions follow.
+
+    Raises:
+        NewerVersionError: If it was written by a newer version of *cls*.
+        InvalidEvent: If an upcast fails.
+    """
+    origin = cls.__event_origin__
+    current, found = origin.__event_version__, _version(values)
+    if current is None or found is None or found == current:
+        return values
+    written, newest = version_key(found), version_key(current)
+    if written > newest:
+        raise NewerVersionError(
+            f"{origin.__qualname__}: version {describe_value(found)} is newer than {current!r} of this program; "
+            "update the program, or ask for such events as BaseEvent"
+        )
+    steps = list(_steps(origin, written))
+    for version, upcast in steps:
+        values = _applied(origin, version, upcast, values)
+    return {key: value for key, value in values.items() if key != "event_schema"} if steps else values
+
+
+def _version(values: dict[str, Any]) -> str | None:
+    schema = values.get("event_schema")
+    return (schema.rpartition("@")[2] or None) if isinstance(schema, str) and "@" in schema else None
+
+
+def _steps(origin: Any, written: tuple[tuple[int, str], ...]) -> Iterator[tuple[str, Upcast]]:
+    upcasts: dict[str, Upcast] = origin.__dict__.get("__event_upcasts__", {})
+    return ((version, upcast) for version, upcast in upcasts.items() if version_key(version) >= written)
+
+
+def _applied(origin: Any, version: str, upcast: Upcast, values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        found: object = upcast(dict(values))
+    except Exception as error:
+        raise InvalidEvent(
+            f"{origin.__qualname__}: the upcast from version {version!r} failed: {describe_error(error)}"
+        ) from error
+    if not is_dict(found):
+        raise InvalidEvent(
+            f"{origin.__qualname__}: the upcast from version {version!r} returned {describe_value(found)}, no dict"
+        )
+    return found
