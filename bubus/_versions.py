@@ -27,7 +27,7 @@ def version_key(version: str) -> tuple[tuple[int, str], ...]:
     return tuple(parts)
 
 
-def register_upcast(cls: Any, version: str, upcast: Upcast) -> None:
+def register_upcast(cls: Any, version: object, upcast: Upcast) -> None:
     """
     Have *upcast* applied to what was written by programs with *cls* of that version.
 

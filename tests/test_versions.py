@@ -129,8 +129,8 @@ def test_an_upcast_that_makes_no_sense_is_refused() -> None:
 
 def test_versions_compare_number_by_number() -> None:
     """As people write them."""
-    versions = ["0.9", "1", "1.2", "1.10", "2", "10"]
-    assert sorted(versions[::-1], key=version_key) == versions
+    versions = ["10", "2", "1.10", "1.2", "1", "0.9"]
+    assert sorted(versions, key=version_key) == versions[::-1]
     assert version_key("1.0.0") == version_key("1")
 
 
