@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import deque
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,6 +17,8 @@ from bubus._faults import fault, refuse
 from bubus._mode import LAX_JSON, STRICT_JSON, WIRE, Mode
 from bubus._narrow import is_dict, is_list_or_tuple
 from bubus._versions import up_to_date
+from bubus._wire_fields import field_writers
+from bubus._wire_values import write_unknown
 from bubus.errors import EncodeError, InvalidEvent, ValidationError
 
 if TYPE_CHECKING:
@@ -30,30 +30,7 @@ MAX_DEPTH: Final = 128
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _HIDDEN: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 
-
-def _write_unknown(value: Any) -> Any:
-    """Return something that msgspec can write for a value that it cannot."""
-    if isinstance(value, bool):  # it is a key
-        return "true" if value else "false"
-    if isinstance(value, tuple):  # it is a key
-        raise TypeError("a tuple cannot be a key in JSON")
-    for kind, convert in _CONVERSIONS:
-        if isinstance(value, kind):
-            return convert(value)
-    if hasattr(value, "__pydantic_serializer__"):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__qualname__} cannot be written as JSON")
-
-
-_CONVERSIONS: Final[tuple[tuple[type, Any], ...]] = (
-    (str, str.__str__),
-    (int, int.__int__),
-    (float, float.__float__),
-    (bytes, bytes),
-    (deque, list),
-    (PurePath, str),
-)
-_encoder: Final = msgspec.json.Encoder(enc_hook=_write_unknown)
+_encoder: Final = msgspec.json.Encoder(enc_hook=write_unknown)
 _decoder: Final = msgspec.json.Decoder()
 
 
@@ -65,7 +42,7 @@ def encode(event: Any) -> bytes:
         EncodeError: If a field cannot be written, or would not be the same when read back.
     """
     try:
-        data = _encoder.encode(event)
+        data = _encoder.encode(_as_written(event))
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise _explain(event, error) from error
     if is_too_deep(data, MAX_DEPTH):
@@ -97,19 +74,30 @@ def _printable(data: bytes) -> bytes:
     return data if data.isascii() and b"\x7f" not in data else _HIDDEN.sub(_escaped, data)
 
 
+def _as_written(event: Any) -> Any:
+    """Return *event*, or its fields where some are written as their types say."""
+    return dict(_fields(event)) if field_writers(type(event)) else event
+
+
 def _escaped(match: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(match[0].decode())
 
 
 def _fields(event: Any) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in event.__dict__.items() if not name.startswith("_"))
+    """Yield the name of each field and extra, and what is written for it."""
+    writers = field_writers(type(event))
+    for name, value in event.__dict__.items():
+        if not name.startswith("_"):
+            yield name, writers[name](value) if name in writers else value
 
 
 def _explain(event: Any, error: BaseException) -> EncodeError:
     """Return the error that names the field that could not be written."""
-    for name, value in _fields(event):
+    writers = field_writers(type(event))
+    for name in [name for name in event.__dict__ if not name.startswith("_")]:
+        value = event.__dict__[name]
         try:
-            _encoder.encode(value)
+            _encoder.encode(writers[name](value) if name in writers else value)
         except RecursionError:
             return EncodeError(f"{type(event).__name__}.{name} contains itself, or is nested deeper than {MAX_DEPTH}")
         except (TypeError, ValueError, OverflowError) as cause:
@@ -155,7 +143,7 @@ def _refuse_nan(event: Any) -> None:
 
 
 def _refuse_nan_in(value: object, name: str) -> None:
-    for number, path in _numbers(msgspec.to_builtins(value, enc_hook=_write_unknown), name):
+    for number, path in _numbers(msgspec.to_builtins(value, enc_hook=write_unknown), name):
         if not math.isfinite(number):
             raise EncodeError(f"{path} is {number}, for which JSON has no number; use None")
 

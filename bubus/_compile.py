@@ -27,6 +27,7 @@ from bubus._fields import Scope, evaluated
 from bubus._generics import substitute
 from bubus._mode import LAX, Level, Mode
 from bubus._narrow import is_class as _is_class
+from bubus._pydantic_types import adapted_check, is_adapted
 from bubus.errors import DefinitionError
 
 if typing.TYPE_CHECKING:
@@ -477,14 +478,13 @@ def _struct(compiler: Compiler, annotation: Any) -> Validator | None:
     return Validator(annotation, kind.__name__, check, frozenset({kind}), fields=fields)
 
 
-def _model(compiler: Compiler, annotation: Any) -> Validator | None:
-    """Let classes that bring pydantic's validator check themselves; pydantic is not imported for it."""
-    if not (_is_class(annotation) and hasattr(annotation, "__pydantic_validator__")):
+def _adapted(compiler: Compiler, annotation: Any) -> Validator | None:
+    """Leave to pydantic what only pydantic knows: its models and types, and classes that tell it how to check them."""
+    if not is_adapted(annotation):
         return None
-    mode = compiler.mode
-    check = records.model_check(annotation, strict=not (mode.lax or mode.json))
     fields = frozenset(getattr(annotation, "__pydantic_fields__", ()))
-    return Validator(annotation, annotation.__name__, check, frozenset({annotation}), fields=fields)
+    check = adapted_check(annotation, compiler)
+    return Validator(annotation, _name(annotation), check, fields=fields or None)
 
 
 def _dataclass(compiler: Compiler, annotation: Any) -> Validator | None:
@@ -579,6 +579,7 @@ def _instance_check(kind: type, mode: Mode) -> Check:
 _BUILDERS: Final[Sequence[Builder]] = (
     _any_in_union,
     _anything,
+    _adapted,
     _wrapped,
     _alias,
     _type_variable,
@@ -595,7 +596,6 @@ _BUILDERS: Final[Sequence[Builder]] = (
     _named_tuple,
     _event,
     _struct,
-    _model,
     _dataclass,
     _type_of,
     _callable,

@@ -13,6 +13,8 @@ import msgspec
 from typing_extensions import TypeIs
 
 from bubus._narrow import is_mapping, kind_of
+from bubus._pydantic_values import dumped
+from bubus._types import MISSING
 from bubus.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -88,8 +90,8 @@ def _json_leaf(value: Any) -> Any:
         return dump(value.value, json=True)
     if isinstance(value, PurePath):
         return str(value)
-    if hasattr(value, "__pydantic_serializer__"):
-        return value.model_dump(mode="json")
+    if (data := dumped(value, "json")) is not MISSING:
+        return data
     try:
         return msgspec.to_builtins(value)
     except TypeError as error:

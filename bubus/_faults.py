@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import attrs
 
-from bubus.errors import ValidationError
+from bubus._pydantic_error import kind_and_words, listed, validation_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from bubus._types import Check
+    from bubus.errors import ValidationError
 
 # The kinds and their wording are pydantic's: programs and their users read them.
 MESSAGES: Final[dict[str, str]] = {
@@ -214,9 +215,19 @@ def call_user(function: Callable[..., Any], value: object, *args: object) -> Any
     except AssertionError as error:
         raise Invalid([fault("assertion_error", value, error=error)]) from error
     except ValueError as error:
-        raise Invalid([fault("value_error", value, error=error)]) from error
+        raise Invalid(_told_by(error, value)) from error
     except TypeError as error:
         raise Invalid([fault("type_error", value, error=error)]) from error
+
+
+def _told_by(error: ValueError, value: object) -> list[Fault]:
+    """Return the faults that a ValueError stands for: its own, or those that it lists."""
+    if (errors := listed(error)) is not None:
+        return [Fault.of_error(one) for one in errors]
+    if (said := kind_and_words(error)) is not None:
+        kind, words, context = said
+        return [Fault(kind, words, value, ctx=context)]
+    return [fault("value_error", value, error=error)]
 
 
 def in_json_words(faults: Iterable[Fault]) -> list[Fault]:
@@ -225,5 +236,5 @@ def in_json_words(faults: Iterable[Fault]) -> list[Fault]:
 
 
 def refuse(title: str, faults: Iterable[Fault]) -> ValidationError:
-    """Return the public error that lists *faults*."""
-    return ValidationError(title, [one.as_error() for one in faults])
+    """Return the public error that lists *faults*; it is pydantic's too where pydantic is imported."""
+    return validation_error(title, [one.as_error() for one in faults])

@@ -154,27 +154,6 @@ def _path_parts(path: str) -> Iterator[int | str]:
         yield name or (int(index) if index.isdigit() else index)
 
 
-def model_check(kind: type, *, strict: bool) -> Check:
-    """Return a check by a class that brings pydantic's own validator along."""
-    validator: Any = getattr(kind, "__pydantic_validator__")  # noqa: B009 - no attribute a type checker knows
-
-    def check(value: Any) -> Any:
-        if isinstance(value, kind):
-            return value
-        try:
-            return validator.validate_python(value, strict=strict)
-        except ValueError as error:
-            raise Invalid(_model_faults(error, value)) from None
-
-    return check
-
-
-def _model_faults(error: Any, value: object) -> list[Fault]:
-    if not hasattr(error, "errors"):
-        return [fault("value_error", value, error=error)]
-    return [Fault.of_error(one) for one in error.errors()]
-
-
 def event_check(kind: Any, mode: object) -> Check:
     """Return a check for an event class: its instances pass as they are, a dict makes a new one."""
 

@@ -90,18 +90,30 @@ class ValidationError(BubusError, ValueError):
     def __init__(self, title: str, errors: Sequence[dict[str, Any]]) -> None:
         self.title = title
         self._errors = list(errors)
-        super().__init__(_report(title, self._errors))
+        super().__init__(report(title, self._errors))
 
-    def errors(self) -> list[dict[str, Any]]:
-        """Return one dict per fault: ``type``, ``loc`` (a tuple), ``msg``, ``input`` and maybe ``ctx``."""
-        return [dict(error) for error in self._errors]
+    def errors(
+        self, *, include_url: bool = False, include_context: bool = True, include_input: bool = True
+    ) -> list[dict[str, Any]]:
+        """
+        Return one dict per fault: ``type``, ``loc`` (a tuple), ``msg``, ``input`` and maybe ``ctx``.
+
+        Args:
+            include_url: Ignored: there are no pages about these faults. (pydantic's errors show theirs by default.)
+            include_context: Show ``ctx``.
+            include_input: Show ``input``.
+        """
+        del include_url
+        hidden = {*["ctx"] * (not include_context), *["input"] * (not include_input)}
+        return [{name: fact for name, fact in error.items() if name not in hidden} for error in self._errors]
 
     def error_count(self) -> int:
         """Return the number of faults."""
         return len(self._errors)
 
 
-def _report(title: str, errors: Sequence[dict[str, Any]]) -> str:
+def report(title: str, errors: Sequence[dict[str, Any]]) -> str:
+    """Return the text of a `ValidationError`."""
     lines = [f"{len(errors)} validation error{'s' * (len(errors) != 1)} for {title}"]
     for error in errors:
         where = ".".join(str(part) for part in error["loc"])

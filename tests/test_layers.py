@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TABLE = """
 0    errors _types _ids _clock _narrow
 0.1  _config _generics _mode _marks
+0.15 _pydantic_error _pydantic
+0.17 _pydantic_values
+0.18 _wire_values
 0.2  _foreign
 0.3  _field_info _body _decorators
 0.4  _words
@@ -26,8 +29,10 @@ TABLE = """
 1.2  _temporal _containers _constraints _records
 1.3  _coerce
 1.4  _unions
+1.5  _pydantic_types
 2    _compile _semaphores _waiting _memory _threads
 2.1  _framework _gate
+2.15 _wire_fields
 2.2  _construct
 2.3  _define
 3    _codec _result _retry

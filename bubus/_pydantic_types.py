@@ -1,0 +1,249 @@
+"""
+Types that pydantic knows and bubus does not: checked, written and described by pydantic's own TypeAdapter.
+
+Nothing here imports pydantic. Whoever uses one of its types has imported it, so it is looked up among the modules that
+are there; where it is not, no annotation can need it.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+import typing
+from collections import abc
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+import msgspec
+import typing_extensions as te
+
+from bubus._constraints import is_constraint, limited, limits_in
+from bubus._dump import dump
+from bubus._faults import Fault, Invalid
+from bubus._mode import Level, Mode
+from bubus._narrow import is_class
+from bubus._pydantic import is_foreign, pydantic
+from bubus._pydantic_error import listed, validation_error
+from bubus._pydantic_values import refuse_masked
+from bubus._wire_values import write_unknown
+from bubus.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bubus._types import Check
+
+_CONFIG: Final = {"arbitrary_types_allowed": True}
+_WIRE_CONFIG: Final = {
+    **_CONFIG,
+    "ser_json_bytes": "base64",
+    "val_json_bytes": "base64",
+    "ser_json_inf_nan": "strings",
+}
+_UNIONS: Final = (typing.Union, types.UnionType)
+_CALLABLE: Final[Any] = abc.Callable
+_NO_TYPES_INSIDE: Final[tuple[Any, ...]] = (typing.Literal, te.Literal, _CALLABLE)
+
+
+class Compiles(Protocol):
+    """The part of `bubus._compile.Compiler` that is needed here."""
+
+    owner: str
+    mode: Mode
+
+    def build(self, annotation: Any) -> Compiled:
+        """Return the validator of *annotation*."""
+        ...
+
+
+class Compiled(Protocol):
+    """The part of `bubus._compile.Validator` that is needed here."""
+
+    @property
+    def check(self) -> Check:
+        """Returns the value to keep or raises `Invalid`."""
+        ...
+
+
+def is_adapted(annotation: Any) -> bool:
+    """Tell whether pydantic must check values of this type, as it brings it, or as the type tells it how."""
+    if "pydantic" not in sys.modules:
+        return False
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _has_opaque_item(annotation)
+    if origin in _UNIONS:  # only pydantic knows which of its types fits best
+        return len({*arguments} - {type(None)}) > 1 and any(map(is_adapted, arguments))
+    return is_foreign(origin or annotation) or any(map(_has_opaque_item, arguments))  # it may concern the whole list
+
+
+def _has_opaque_item(annotation: Any) -> bool:
+    """Tell whether *annotation* is an Annotated with an item that only pydantic understands."""
+    items: tuple[Any, ...] = (
+        typing.get_args(annotation)[1:] if typing.get_origin(annotation) is typing.Annotated else ()
+    )
+    return any(is_foreign(item) or is_foreign(type(item)) for item in items)
+
+
+def adapter(annotation: Any, owner: str, mode: Mode) -> Any:
+    """
+    Return pydantic's TypeAdapter of *annotation*.
+
+    Raises:
+        DefinitionError: If it cannot make one.
+    """
+    module = pydantic()
+    config = _WIRE_CONFIG if mode.base64 else _CONFIG
+    try:
+        return _configured(module, annotation, config)
+    except (module.PydanticUserError, sys.modules["pydantic_core"].SchemaError) as error:
+        raise DefinitionError(f"{owner}: {error}") from error
+
+
+def _configured(module: Any, annotation: Any, config: Mapping[str, Any]) -> Any:
+    try:
+        return module.TypeAdapter(annotation, config=config)
+    except module.PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":  # it has settings of its own
+            raise
+        return module.TypeAdapter(annotation)
+
+
+def adapted_check(annotation: Any, compiler: Compiles) -> Check:
+    """
+    Return the check that pydantic makes for *annotation*; parts that it does not know are left to *compiler*.
+
+    Raises:
+        DefinitionError: If it cannot make one.
+    """
+    owner, mode = compiler.owner, compiler.mode
+    read = _reading(adapter(_bridged(annotation, compiler), owner, mode), mode)
+
+    def check(value: Any) -> Any:
+        try:
+            return read(value)
+        except ValueError as error:
+            faults = listed(error)
+            if faults is None:
+                raise
+            raise Invalid([Fault.of_error(one) for one in faults]) from None
+        except RuntimeError as error:
+            if not isinstance(error, pydantic().PydanticUserError):
+                raise
+            raise DefinitionError(f"{owner}: {error}") from error  # a name in it is still not known
+
+    return check
+
+
+def _reading(made: Any, mode: Mode) -> Callable[[Any], Any]:
+    """Return the function that validates a value in *mode*; what comes from JSON is checked by the rules for JSON."""
+    options: dict[str, Any] = {} if mode.level is Level.LAX else {"strict": True}
+    if mode.base64:  # what we wrote has the names of fields, not their aliases
+        options |= {"by_name": True, "by_alias": True}
+    from_python = functools.partial(made.validate_python, **options)
+    if not mode.json:
+        return from_python
+    to_json: Any = sys.modules["pydantic_core"].to_json
+
+    def from_json(value: Any) -> Any:
+        try:
+            text = to_json(value)
+        except ValueError:  # a default, which did not come from JSON
+            return from_python(value)
+        return made.validate_json(text, **options)
+
+    return from_json
+
+
+def field_writer(annotation: Any, compiler: Compiles) -> Callable[[Any], Any] | None:
+    """
+    Return the function that writes values of a type to be read again, None if their own classes say how.
+
+    Raises:
+        DefinitionError: If there can be none.
+    """
+    if not _needs_writer(annotation):
+        return None
+    made = adapter(_bridged(annotation, compiler), compiler.owner, compiler.mode)
+
+    def write(value: Any) -> Any:
+        refuse_masked(value)
+        return made.dump_python(value, mode="json", by_alias=False, round_trip=True, warnings="none")
+
+    return write
+
+
+def _needs_writer(annotation: Any) -> bool:
+    """Tell whether there is a type of pydantic in *annotation* whose values are those of other classes."""
+    kind = typing.get_origin(annotation) or annotation
+    if is_adapted(annotation) and not hasattr(kind, "__pydantic_serializer__"):
+        return True
+    return kind not in _NO_TYPES_INSIDE and any(map(_needs_writer, typing.get_args(annotation)))
+
+
+# -- what pydantic does not know ---------------------------------------------------------------------------------------
+
+
+def _bridged(annotation: Any, compiler: Compiles) -> Any:
+    """Return *annotation* with the parts that only bubus knows told to pydantic."""
+    if is_class(annotation):
+        return typing.Annotated[annotation, _Native(annotation, compiler)] if _is_ours(annotation) else annotation
+    arguments: tuple[Any, ...] = typing.get_args(annotation)
+    origin: Any = typing.get_origin(annotation)
+    if not arguments or origin in _NO_TYPES_INSIDE:
+        return annotation
+    if origin is typing.Annotated:
+        kind, *items = arguments
+        return typing.Annotated[_bridged(kind, compiler), *(_told(item) for item in items)]
+    if _is_ours(origin):
+        return typing.Annotated[annotation, _Native(annotation, compiler)]
+    found = tuple(_bridged(argument, compiler) for argument in arguments)
+    if found == arguments:
+        return annotation
+    return typing.Union[found] if origin in _UNIONS else origin[found]  # noqa: UP007 - not known before run time
+
+
+def _is_ours(kind: Any) -> bool:
+    return is_class(kind) and not is_foreign(kind) and (attrs.has(kind) or issubclass(kind, msgspec.Struct))
+
+
+def _told(item: Any) -> Any:
+    """Return an item of an Annotated as pydantic understands it."""
+    if type(item).__module__.partition(".")[0] == "annotated_types" or not is_constraint(item):
+        return item
+    limits = limits_in([item])
+    return pydantic().AfterValidator(_raising(limited(lambda value: value, limits), "value")) if limits else item
+
+
+def _raising(check: Check, title: str) -> Check:
+    """Return *check* with its faults in an error that pydantic takes over."""
+
+    def raising(value: Any) -> Any:
+        try:
+            return check(value)
+        except Invalid as invalid:
+            raise validation_error(title, [one.as_error() for one in invalid.faults]) from None
+
+    return raising
+
+
+@attrs.frozen(slots=True, eq=False)
+class _Native:
+    """In an Annotated for pydantic: a class that bubus checks."""
+
+    annotation: Any
+    compiler: Compiles
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
+        schemas: Any = sys.modules["pydantic_core"].core_schema
+        validate = _raising(self.compiler.build(self.annotation).check, self.compiler.owner)
+        for_log = self.compiler.mode.base64
+
+        def write(value: Any, info: Any) -> Any:
+            if for_log:
+                return msgspec.to_builtins(value, enc_hook=write_unknown)
+            return dump(value, json=info.mode == "json")
+
+        serialize = schemas.plain_serializer_function_ser_schema(write, info_arg=True)
+        return schemas.no_info_plain_validator_function(validate, serialization=serialize)

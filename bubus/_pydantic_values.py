@@ -1,0 +1,102 @@
+"""Values of pydantic's classes as plain data: as pydantic dumps them, and as the log writes them."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from bubus._narrow import is_mapping, kind_of
+from bubus._pydantic import is_foreign, pydantic
+from bubus._types import MISSING
+from bubus.errors import EncodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+_SERIALIZERS: Final[weakref.WeakKeyDictionary[type, Any]] = weakref.WeakKeyDictionary()
+
+_LISTS: Final = (list, tuple, set, frozenset, deque)
+
+
+def dumped(value: object, mode: Literal["python", "json"], **options: Any) -> Any:
+    """
+    Return *value* as pydantic dumps it, or MISSING if its class is none that pydantic knows.
+
+    Raises:
+        EncodeError: If pydantic cannot.
+    """
+    serializer = _serializer(kind_of(value))
+    if serializer is None:
+        return MISSING
+    try:
+        return serializer.to_python(value, mode=mode, **options)
+    except ValueError as error:  # a PydanticSerializationError
+        raise EncodeError(f"{type(value).__qualname__} cannot be dumped: {error}") from error
+
+
+def _serializer(kind: type) -> Any:
+    """Return pydantic's serializer of a class, None if it has none."""
+    module = pydantic()
+    if module is None or not is_foreign(kind):
+        return None
+    found = _SERIALIZERS.get(kind)
+    if found is None:
+        found = _SERIALIZERS[kind] = module.TypeAdapter(kind).serializer
+    return found
+
+
+def written(value: object) -> Any:
+    """
+    Return *value* as it is written to be read again, or MISSING if its class is none that pydantic knows.
+
+    Raises:
+        EncodeError: If it would not come back: it is, or holds, a secret that pydantic masks.
+    """
+    data = dumped(value, "json", round_trip=True, by_alias=False)
+    if data is not MISSING:
+        refuse_masked(value)
+    return data
+
+
+def refuse_masked(value: object) -> None:
+    """
+    Refuse to write a value that pydantic would mask.
+
+    Raises:
+        EncodeError: If it is, or holds, a secret.
+    """
+    if any(map(_is_masked, _parts(value))):
+        raise EncodeError(
+            "it holds a secret, of which pydantic writes asterisks only, so it could not be read back; "
+            "declare the field as str if it may be written, or keep it out of the event"
+        )
+
+
+def _parts(value: object) -> Iterator[Any]:
+    """Yield *value* and all that it holds; what a model dumps in a way of its own counts as dumped."""
+    yield value
+    for item in _items(value):
+        yield from _parts(item)
+
+
+def _items(value: object) -> Iterable[Any]:
+    if is_mapping(value):
+        return value.values()
+    if issubclass(kind_of(value), _LISTS):
+        return cast("Collection[Any]", value)
+    return _fields(value) if hasattr(value, "__pydantic_decorators__") else ()
+
+
+def _fields(model: Any) -> Iterable[Any]:
+    cls: Any = kind_of(model)
+    decorators: Any = cls.__pydantic_decorators__
+    if decorators.model_serializers:
+        return []
+    own = {name for one in decorators.field_serializers.values() for name in one.info.fields}
+    hidden = {name for name, field in cls.__pydantic_fields__.items() if field.exclude}
+    return [item for name, item in model.__dict__.items() if name not in own | hidden]
+
+
+def _is_masked(value: object) -> bool:
+    return hasattr(value, "get_secret_value")

@@ -1,0 +1,40 @@
+"""What the log writes for a value that msgspec cannot write by itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import PurePath
+from typing import Any, Final
+
+from bubus._pydantic_values import written
+from bubus._types import MISSING
+
+
+def write_unknown(value: Any) -> Any:
+    """
+    Return something that msgspec can write for a value that it cannot.
+
+    Raises:
+        TypeError: If there is nothing.
+        EncodeError: If it could not be read back.
+    """
+    if isinstance(value, bool):  # it is a key
+        return "true" if value else "false"
+    if isinstance(value, tuple):  # it is a key
+        raise TypeError("a tuple cannot be a key in JSON")
+    for kind, convert in _CONVERSIONS:
+        if isinstance(value, kind):
+            return convert(value)
+    if (data := written(value)) is not MISSING:
+        return data
+    raise TypeError(f"{type(value).__qualname__} cannot be written as JSON")
+
+
+_CONVERSIONS: Final[tuple[tuple[type, Any], ...]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, bytes),
+    (deque, list),
+    (PurePath, str),
+)
