@@ -39,6 +39,13 @@ BubusError
 ├── SemaphoreDirError(PermissionError)    the directory of semaphores cannot be trusted
 ├── NotRetryableError(TypeError)          `retry` was put on something that cannot be repeated
 ├── MissingExtraError(ImportError)        an optional dependency is not installed
+├── BridgeError                           a bridge, or the server behind it
+│   ├── BridgeConnectError(ConnectionError) the server or its stream cannot be used
+│   ├── BridgeUnavailable(ConnectionError)  the server did not answer; the outcome is unknown
+│   ├── BridgeRefused(ValueError)         the server will never take this event
+│   ├── BridgeStateError(RuntimeError)    used before `start()` or after `stop()`
+│   ├── BridgeFull(RuntimeError)          too many events wait for the server
+│   └── RemoteError(RuntimeError)         a handler in another process raised
 └── LogError                              the write-ahead log; its OSErrors carry errno and filename
     ├── LogOpenError(OSError)             the log cannot be opened, locked or repaired
     │   └── LogLockedError                someone else has it open
@@ -268,6 +275,41 @@ class NotRetryableError(BubusError, TypeError):
 
 class MissingExtraError(BubusError, ImportError):
     """An optional dependency is not installed."""
+
+
+class BridgeError(BubusError):
+    """Root of what bridges report: events between processes."""
+
+
+class BridgeConnectError(BridgeError, ConnectionError):
+    """The server cannot be reached or refuses us, or its stream does not fit."""
+
+
+class BridgeUnavailable(BridgeError, ConnectionError):  # noqa: N818 - names a state
+    """The server did not answer: what was asked may or may not have been done."""
+
+
+class BridgeRefused(BridgeError, ValueError):  # noqa: N818 - names an outcome
+    """The server will never take this event, however often it is sent."""
+
+
+class BridgeStateError(BridgeError, RuntimeError):
+    """A bridge was used before `start()`, or after `stop()`, which is final."""
+
+
+class BridgeFull(BridgeError, RuntimeError):  # noqa: N818 - names a state
+    """As many events wait for the server as may wait."""
+
+
+class RemoteError(BridgeError, RuntimeError):
+    """A handler in another process raised."""
+
+    error_type: str
+    """The name of the class of what it raised."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        self.error_type = error_type
+        super().__init__(f"{error_type}: {message}")
 
 
 class LogError(BubusError):

@@ -40,8 +40,12 @@ TABLE = """
 4    _event
 5    _handlers _history
 6    _hooks _expect
-7    _dispatch wal                                           bridges._bridge
-7.1  _ledger
+6.9  bridges._link
+7    _dispatch wal
+7.1  _ledger                                                 bridges._wire bridges._window bridges._work
+7.2  bridges._letters bridges._outbox bridges._requests bridges._intake
+7.3  bridges._sender
+7.4  bridges._bridge
 8    _scheduler                                              bridges.memory bridges.nats bridges.redis
 9    _bus                                                    bridges
 10   testing cli
