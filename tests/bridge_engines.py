@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import itertools
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bubus.bridges.memory import MemoryBridge, MemoryServer
+from bubus.bridges.nats import NatsBridge
+from tests.servers import NatsServer, Server, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -55,4 +59,33 @@ async def memory_engine() -> AsyncGenerator[Engine]:
     yield MemoryEngine()
 
 
-ENGINES: dict[str, Callable[[], contextlib.AbstractAsyncContextManager[Engine]]] = {"memory": memory_engine}
+class NatsEngine:
+    """Bridges over a NATS server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def bridge(self, stream: str, group: str | None = None, **options: Any) -> Bridge:
+        """Return a bridge that has not started."""
+        return NatsBridge(self.url, stream=stream, group=group, **quick(options))
+
+
+@functools.cache
+def shared(kind: type[Server]) -> Server:
+    """Return the server of that kind that all tests of this process use."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    server: Server = stack.enter_context(running(kind))
+    return server
+
+
+@contextlib.asynccontextmanager
+async def nats_engine() -> AsyncGenerator[Engine]:
+    """Yield an engine with the NATS server of this process."""
+    yield NatsEngine(shared(NatsServer).url)
+
+
+ENGINES: dict[str, Callable[[], contextlib.AbstractAsyncContextManager[Engine]]] = {
+    "memory": memory_engine,
+    "nats": nats_engine,
+}

