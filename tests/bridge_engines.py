@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bubus.bridges.memory import MemoryBridge, MemoryServer
 from bubus.bridges.nats import NatsBridge
-from tests.servers import NatsServer, Server, running
+from bubus.bridges.redis import RedisBridge
+from tests.servers import NatsServer, RedisServer, Server, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -85,7 +86,25 @@ async def nats_engine() -> AsyncGenerator[Engine]:
     yield NatsEngine(shared(NatsServer).url)
 
 
+class RedisEngine:
+    """Bridges over a server that speaks as Redis does."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def bridge(self, stream: str, group: str | None = None, **options: Any) -> Bridge:
+        """Return a bridge that has not started."""
+        return RedisBridge(self.url, stream=stream, group=group, **quick(options))
+
+
+@contextlib.asynccontextmanager
+async def redis_engine() -> AsyncGenerator[Engine]:
+    """Yield an engine with the Redis server of this process."""
+    yield RedisEngine(shared(RedisServer).url)
+
+
 ENGINES: dict[str, Callable[[], contextlib.AbstractAsyncContextManager[Engine]]] = {
     "memory": memory_engine,
     "nats": nats_engine,
+    "redis": redis_engine,
 }
