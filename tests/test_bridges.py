@@ -129,7 +129,8 @@ async def test_a_group_that_comes_later_gets_what_was_sent_before(engine: Engine
 
 async def test_members_of_a_group_share_its_events(engine: Engine, stream: str) -> None:
     """Each event goes to one member, and every member gets some."""
-    one, two, sender = engine.bridge(stream, "g", max_in_flight=2), engine.bridge(stream, "g"), engine.bridge(stream)
+    one, two = (engine.bridge(stream, "g", max_in_flight=2) for _ in range(2))
+    sender = engine.bridge(stream)
     counts: Counter[str] = Counter()
     ids: list[str] = []
 

@@ -203,7 +203,8 @@ class EventDecoder:
         quick = self._quick.get(name)
         if quick is None or quick[0] is not cls:
             quick = self._quick[name] = cls, shortcut(cls)
-        return quick[1](body)
+        event: BaseEvent[Any] | None = quick[1](body)
+        return event
 
 
 def _snapshot(event: BaseEvent[Any]) -> bytes:
