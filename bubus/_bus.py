@@ -21,6 +21,7 @@ from bubus._history import History
 from bubus._ids import new_id
 from bubus._ledger import Ledger
 from bubus._model import EventMeta
+from bubus._recovery import RecoveryReport, recover
 from bubus._scheduler import Scheduler
 from bubus._threads import Delivery
 from bubus._tree import describe_value, escape, render
@@ -162,9 +163,12 @@ class EventBus:
             max_pending = None if max_history_size is None else 100
         _check_count("max_pending", max_pending, least=1)
         _check_flag("parallel_handlers", parallel_handlers)
+        checked_grace = _checked_seconds("cancel_grace", cancel_grace)
+        checked_slow = _checked_seconds("slow_handler_seconds", slow_handler_seconds)
         self.id = new_id()
         self.name = _free_name(name, self.id)
         self._home = _running_loop()
+        ledger = None if wal_path is None else _ledger(wal_path, self.id)
         self._scheduler = Scheduler(
             bus_id=self.id,
             bus_name=self.name,
@@ -173,13 +177,14 @@ class EventBus:
             expectations=Expectations(),
             options=Options(
                 parallel_handlers,
-                _checked_seconds("cancel_grace", cancel_grace),
+                checked_grace,
                 max_depth,
-                _checked_seconds("slow_handler_seconds", slow_handler_seconds),
+                checked_slow,
+                ledger.before_call if ledger is not None and ledger.log.ahead else None,
             ),
             max_pending=max_pending,
             warn_of_memory=_warn_of_memory,
-            ledger=None if wal_path is None else _ledger(wal_path, self.id),
+            ledger=ledger,
         )
         with _instances_lock:
             EventBus.all_instances.add(self)
@@ -418,6 +423,23 @@ class EventBus:
         history = self.event_history
         roots = [tree_row(event) for event in history.values() if event.event_parent_id not in history]
         return f"{escape(self.name)}\n{render(roots)}" if roots else f"{escape(self.name)}: no events"
+
+    # -- the log -----------------------------------------------------------------------------------------------------
+
+    async def recover(self, max_attempts: int = 3) -> RecoveryReport:
+        """
+        Dispatch again what an earlier process has accepted and not finished; register all handlers first.
+
+        It is run in the order in which it was accepted, before what is queued, with its ids and parents. Handlers that
+        had finished are not run again; others are, from the beginning. An event whose handler was started
+        *max_attempts* times and never finished, as one that kills its process, is moved to ``<path>.dead``.
+
+        Raises:
+            OptionError: If the bus has no log with ``ahead=True``, or *max_attempts* is less than 1.
+            OptionTypeError: If *max_attempts* is no whole number.
+            LogWriteError: If an event cannot be moved; nothing is dispatched then.
+        """
+        return await recover(self._scheduler, self, max_attempts)
 
     # -- ending ------------------------------------------------------------------------------------------------------
 

@@ -63,6 +63,10 @@ class Runner(Protocol):
         """Stop the bus as soon as possible."""
         ...
 
+    def wake(self) -> None:
+        """See whether the queue can go on."""
+        ...
+
 
 def _nothing(call: Call) -> None:
     del call
@@ -93,6 +97,9 @@ class Call:
 
     start_time: float = 0.0
     """Reading of `time.monotonic`, in seconds, when the handler started."""
+
+    after: Callable[[Call], None] | None = None
+    """Told when the handler has settled."""
 
     cut: BaseException | None = None
     """Why the handler was cancelled, if it was."""

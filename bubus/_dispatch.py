@@ -37,7 +37,7 @@ from bubus.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from bubus._handlers import AnyHandler, Handler
 
@@ -67,6 +67,9 @@ class Options:
     max_depth: int
     slow_handler_seconds: float
     """Seconds after which a running handler is warned of; 0 = never."""
+
+    before_call: Callable[[Call], None] | None = None
+    """Told of each handler before it starts."""
 
 
 if sys.version_info >= (3, 12):
@@ -109,6 +112,8 @@ def go_on(share: Share, options: Options) -> bool:
     share.stepping = True
     for call in share.waiting:
         if call.live:
+            if options.before_call is not None:
+                options.before_call(call)
             _start(call, share)
             if share.active and not options.parallel_handlers:
                 break
@@ -342,6 +347,7 @@ def _cut_children(call: Call) -> list[tuple[Call, BaseException, float]]:
             if share.stage is not DONE:
                 reason = f"{escape(child.event_type)} was cancelled with {_title(call)}, which had dispatched it"
                 error = EventCancelled(reason)
+                error.__cause__ = call.cut
                 calls, grace = share.runner.cut(share, error)
                 running += [(one, error, grace) for one in calls]
     return running
@@ -403,6 +409,8 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
     if error is None and ((result.timeout and duration > result.timeout) or isinstance(value, Exception)):
         error = _late_error(call, value, duration)
     _record(call, value, error, duration)
+    if call.after is not None:
+        call.after(call)
     share = call.share
     share.active -= 1
     if not share.active and not share.stepping:

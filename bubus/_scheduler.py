@@ -16,6 +16,8 @@ import math
 from asyncio import get_running_loop
 from collections import OrderedDict
 from contextvars import Context, copy_context
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -46,9 +48,10 @@ if TYPE_CHECKING:
     from bubus._context import Call
     from bubus._event import BaseEvent
     from bubus._expect import Expectations
-    from bubus._handlers import Registry
+    from bubus._handlers import Handler, Registry
     from bubus._history import History
     from bubus._ledger import Debt, Ledger
+    from bubus._plan import Plan
 
 logger = logging.getLogger("bubus")
 
@@ -78,6 +81,9 @@ class Scheduler:
 
     ledger: Ledger | None = None
     """Writes to the log of the bus, if it has one."""
+
+    plans: dict[Share, Plan] = attrs.Factory(dict[Share, "Plan"])
+    """How to run what was recovered or replayed."""
 
     counters: Counters = attrs.Factory(Counters)
 
@@ -133,9 +139,14 @@ class Scheduler:
         """Whether nothing is queued or running here."""
         return not self._queue and not self._running
 
+    @property
+    def is_running(self) -> bool:
+        """Whether handlers are at work here."""
+        return bool(self._running)
+
     # -- accepting ---------------------------------------------------------------------------------------------------
 
-    def accept(self, event: BaseEvent[Any], bus: EventBus) -> None:
+    def accept(self, event: BaseEvent[Any], bus: EventBus, plan: Plan | None = None) -> None:
         """
         Queue *event*, or raise and leave no trace of it.
 
@@ -161,15 +172,15 @@ class Scheduler:
         state = state_of(event)
         if state is not None and self._has(event, state, call, loop):
             return
-        self._check_free(event, call)
-        debt = None if self.ledger is None else self._admit(self.ledger, event, state, call)
+        self._check_free(event, call, plan)
+        debt = None if self.ledger is None else self._admit(self.ledger, event, None if state else call, plan)
         if state is None:
             state = new_state(event, loop)
             if call is not None:
                 _make_child(event, state, call)
         share = Share(event, state, bus, self, copy_context())
-        if debt is not None:
-            debt.incur(share)
+        if debt is not None or plan is not None:
+            self._remember(share, debt, plan)
         state.accept(share, self.bus_id)
         event.event_path.append(self.bus_name)
         self.stopped = False
@@ -181,10 +192,18 @@ class Scheduler:
         if self._turn is None and not self._draining:
             self._ask_for_turn(loop)
 
-    def _admit(self, ledger: Ledger, event: BaseEvent[Any], state: EventState | None, call: Call | None) -> Debt:
-        parent = None if state is not None or call is None else call.event
+    def _remember(self, share: Share, debt: Debt | None, plan: Plan | None) -> None:
+        if debt is not None:
+            debt.incur(share)
+        if plan is not None:
+            self.plans[share] = plan
+
+    def _admit(self, ledger: Ledger, event: BaseEvent[Any], call: Call | None, plan: Plan | None) -> Debt | None:
+        if plan is not None and not plan.is_logged:
+            return None
+        parent = None if call is None else call.event
         try:
-            return ledger.admit(event, parent)
+            return ledger.admit(event, parent, journaled=plan is not None)
         except LogWriteError:
             if ledger.log.on_error == "stop":
                 self.halt()
@@ -200,10 +219,10 @@ class Scheduler:
             self._check_loop(state.loop, loop)
         return False
 
-    def _check_free(self, event: BaseEvent[Any], call: Call | None) -> None:
+    def _check_free(self, event: BaseEvent[Any], call: Call | None, plan: Plan | None) -> None:
         if self._stops or self.closed:
             self._check_open(call)
-        if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending:
+        if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending and plan is None:
             raise self._too_many()
         if event.event_id in self.history.events:
             self._check_id(event)
@@ -300,6 +319,8 @@ class Scheduler:
     def _drain(self) -> None:
         queue, running = self._queue, self._running
         while queue and not running and self._left > 0:
+            if self.ledger is not None and self.ledger.holds(next(iter(queue))):
+                break
             share, _ = queue.popitem(last=False)
             self._left -= 1
             self._begin(share, 0)
@@ -310,11 +331,16 @@ class Scheduler:
         """Run what does not suspend of an event; tell whether that was all of it."""
         share.stage = RUNNING
         self._running[share] = None
-        _dispatch.begin(share, self.registry.match(share.event), self.options, nesting)
+        _dispatch.begin(share, self._handlers(share), self.options, nesting)
         if not _dispatch.go_on(share, self.options):
             return False
         self._finish(share)
         return True
+
+    def _handlers(self, share: Share) -> Sequence[Handler]:
+        handlers = self.registry.match(share.event)
+        plan = self.plans.pop(share, None) if self.plans else None
+        return handlers if plan is None else plan.select(share, handlers)
 
     def proceed(self, share: Share) -> None:
         """Go on with *share*: the handlers it had to wait for have settled."""
@@ -328,7 +354,8 @@ class Scheduler:
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """See to it that what is left gets its turn; where nothing is, let go of what only work needs."""
-        if self._queue and self._turn is None and not self._running:
+        held = self.ledger is not None and self._queue and self.ledger.holds(next(iter(self._queue)))
+        if self._queue and self._turn is None and not self._running and not held:
             self._ask_for_turn(loop)
         if self._running or self._queue:
             if self._guard is None:
@@ -369,6 +396,9 @@ class Scheduler:
     def _begin_each(self, shares: Iterator[Share], nesting: int) -> None:
         for share in shares:
             if share.stage is QUEUED:
+                if self.ledger is not None and (debt := self.ledger.held.get(share)):
+                    debt.then = partial(self._begin_each, chain((share,), shares), 0)
+                    break
                 del self._queue[share]
                 self._left -= 1
                 if not self._begin(share, nesting):
@@ -410,7 +440,7 @@ class Scheduler:
         """Cut *share* off for the reason *error*; return its running handlers, and the seconds they have to end."""
         if share.stage is QUEUED:
             del self._queue[share]
-            _dispatch.settle_unrun(share, self.registry.match(share.event), error)
+            _dispatch.settle_unrun(share, self._handlers(share), error)
             self._finish(share)
             return (), 0.0
         share.cut = share.cut or error
@@ -469,6 +499,18 @@ class Scheduler:
         finally:
             self._stops -= 1
             self.stopped = True
+
+    def wake(self) -> None:
+        """Ask for a turn, if the queue can go on."""
+        if self.loop is not None and not self._draining and not self.loop.is_closed():
+            self._go_on(self.loop)
+
+    def put_first(self, events: Sequence[BaseEvent[Any]]) -> None:
+        """Move events that are queued here to the front, in this order."""
+        wanted = {event.event_id: number for number, event in enumerate(events)}
+        shares = [share for share in self._queue if share.event.event_id in wanted]
+        for share in sorted(shares, key=lambda share: wanted[share.event.event_id], reverse=True):
+            self._queue.move_to_end(share, last=False)
 
     def halt(self) -> None:
         """Stop at once, from where nobody can wait for it."""

@@ -32,6 +32,8 @@ BubusError
 ├── HandlerCancelled(RuntimeError)        a handler let a CancelledError out
 ├── EventCancelled(RuntimeError)          cancelled with the handler that dispatched it
 ├── BusStopped(RuntimeError)              cut off by `stop()` or the end of the loop
+├── EarlierError(RuntimeError)            what a handler raised in an earlier process, as `recover` knows it
+├── HandlerGoneError(LookupError)         a handler that began before a crash is not registered any more
 ├── NotSettledError(AssertionError)       a test left events or tasks behind
 ├── StuckLoopError(RuntimeError)          virtual time: everybody waits, nothing is scheduled
 ├── AttemptTimeout(TimeoutError)          an attempt of a `retry` function exceeded its timeout
@@ -247,6 +249,14 @@ class EventCancelled(BubusError, RuntimeError):  # noqa: N818 - names an outcome
 
 class BusStopped(BubusError, RuntimeError):  # noqa: N818 - fixed by design.md
     """The bus was stopped, or its event loop ended, before the work was done."""
+
+
+class EarlierError(BubusError, RuntimeError):
+    """A handler failed in an earlier process; its log has kept the type and text of what it raised."""
+
+
+class HandlerGoneError(BubusError, LookupError):
+    """A handler had begun with an event before a crash, and is not registered in the process that recovers it."""
 
 
 class NotSettledError(BubusError, AssertionError):

@@ -142,8 +142,8 @@ class Journal:
     live: dict[str, Unfinished]
     """What is unfinished, by event id, in accepted order."""
 
-    left: tuple[str, ...]
-    """Ids of what was unfinished when the journal was opened."""
+    left: dict[str, None]
+    """Ids of what is unfinished and nobody works on, in accepted order."""
 
     def __init__(self, disk: Disk, log: Path, max_line_bytes: int) -> None:
         self._disk = disk
@@ -155,7 +155,7 @@ class Journal:
         self._worthwhile = _SMALL
         self._file = Appender(disk, self._path)
         self.live = {}
-        self.left = ()
+        self.left = {}
 
     def open(self) -> None:
         """
@@ -166,7 +166,7 @@ class Journal:
 
         """
         self.live = unfinished(chain(self._recovered(self._path), self._recovered(self._next)))
-        self.left = tuple(self.live)
+        self.left = dict.fromkeys(self.live)
         if any(map(self._disk.look, (self._path, self._next))):
             self.rewrite()
 
@@ -211,6 +211,7 @@ class Journal:
 
     def done(self, event_id: str) -> None:
         """Note that an event needs no recovery, to be written by `write`."""
+        self.left.pop(event_id, None)
         if self.live.pop(event_id, None) is not None:
             self._unwritten.append(b'{"op":"done","id":%b' % _encode(event_id))
 

@@ -28,6 +28,7 @@ from bubus.wal._series import Series
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from collections.abc import Container
     from pathlib import Path
 
     from bubus.wal._entry import Entry
@@ -256,8 +257,25 @@ class WriteAheadLog:
         if self._journal:
             self._journal.outcome(self._current_loop(), event_id, handler, clean(result))
 
+    @property
+    def journaled(self) -> Container[str]:
+        """Ids of the events that are in the journal and not done."""
+        return () if self._journal is None else self._journal.journal.live
+
+    def leave(self, event_id: str) -> bool:
+        """Leave an event of this process for `unfinished` to return, and tell whether the journal has it."""
+        if event_id not in self.journaled or self._journal is None:
+            return False
+        self._journal.journal.left[event_id] = None
+        return True
+
+    def resume(self, event_id: str) -> None:
+        """Take notice that an event which `unfinished` has returned is run again."""
+        if self._journal is not None:
+            self._journal.journal.left.pop(event_id, None)
+
     async def unfinished(self) -> list[Unfinished]:
-        """Return what was accepted before the log was opened and has no line in it, in accepted order."""
+        """Return what a process before this one, or `leave`, has left and has no line in the log, in accepted order."""
         if self._journal is None:
             return []
         live, loop = self._journal.journal.live, self._current_loop()
@@ -265,7 +283,7 @@ class WriteAheadLog:
         after = min((event.after for event in left.values()), default=0)
         for event_id in await asyncio.to_thread(logged, self.path, left, after, self._options.max_line_bytes):
             self._journal.done(loop, event_id)
-        return [left[event_id] for event_id in left if event_id in live]
+        return [event for event_id, event in live.items() if event_id in left]
 
     async def bury(self, event: Unfinished, reason: str) -> None:
         """

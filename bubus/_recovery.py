@@ -1,0 +1,186 @@
+"""After a crash: what was accepted and not finished is run again, as far as it was not."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from contextvars import copy_context
+from time import time
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgspec
+
+from bubus._context import current_call
+from bubus._ledger import handler_key
+from bubus._result import EventResult, Origin
+from bubus._state import accepted_state
+from bubus._tree import describe_value, escape
+from bubus.errors import EarlierError, HandlerGoneError, OptionError, OptionTypeError
+from bubus.wal import LoggedResult
+from bubus.wal._frame import BadLine
+from bubus.wal._typed import EventDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from bubus._bus import EventBus
+    from bubus._event import BaseEvent
+    from bubus._handlers import Handler
+    from bubus._ledger import Ledger
+    from bubus._scheduler import Scheduler
+    from bubus._state import Share
+    from bubus.wal import Unfinished
+
+_results: Final = msgspec.json.Decoder(LoggedResult)
+
+logger: Final = logging.getLogger("bubus")
+
+
+@attrs.frozen
+class RecoveryReport:
+    """What `EventBus.recover` has done."""
+
+    events: tuple[BaseEvent[Any], ...]
+    """The events that were dispatched again, in accepted order; ``await`` them to wait until they are complete."""
+
+    dead: tuple[str, ...]
+    """Ids of the events that were given up, and are in ``<path>.dead`` now."""
+
+
+@attrs.frozen
+class Resumption:
+    """How to run an event that was begun in an earlier process: only what that has not finished."""
+
+    _unfinished: Unfinished
+    is_logged: bool = True
+
+    def select(self, share: Share, handlers: Sequence[Handler]) -> Sequence[Handler]:
+        """Return the handlers that have not finished; the results of the others are taken over."""
+        there = {handler_key(handler): handler for handler in handlers}
+        done = self._unfinished.outcomes
+        for key in (*done, *(key for key in self._unfinished.attempts if key not in done and key not in there)):
+            origin = there[key].origin if key in there else _lost_origin(key, share)
+            share.state.results[origin.handler_id] = _record(share.event, origin, done.get(key))
+        return [handler for key, handler in there.items() if key not in done]
+
+
+def _lost_origin(key: str, share: Share) -> Origin:
+    name = key.rpartition("#")[0].rpartition(".")[2]
+    return Origin(f"{share.bus.id}:{key}", name, share.bus.id, share.bus.name)
+
+
+def _record(event: BaseEvent[Any], origin: Origin, outcome: bytes | None) -> EventResult[Any]:
+    record: EventResult[Any] = EventResult(event.event_id, origin, event.event_timeout, event.event_result_type)
+    record.start(time())
+    if outcome is None:
+        record.fail(
+            HandlerGoneError(
+                f"{origin.handler_id.partition(':')[2]} had begun before the crash and is not registered any more: "
+                "register all handlers before recover()"
+            )
+        )
+        return record
+    found = _results.decode(outcome)
+    duration, error = found.duration or 0.0, msgspec.json.decode(found.error)
+    if error is None:
+        record.complete(_value(event, msgspec.json.decode(found.result)), duration)
+    else:
+        record.fail(EarlierError(f"{origin.handler_name} failed in an earlier process: {error}"), duration)
+    return record
+
+
+def _value(event: BaseEvent[Any], value: object) -> object:
+    check = type(event).__event_result__
+    if value is None or check is None:
+        return value
+    with contextlib.suppress(ValueError):  # what JSON made of it is all there is left
+        return check(value)
+    return value
+
+
+async def recover(scheduler: Scheduler, bus: EventBus, max_attempts: object) -> RecoveryReport:
+    """Do what `EventBus.recover` says."""
+    ledger = scheduler.ledger
+    if ledger is None or not ledger.log.ahead:
+        raise OptionError(
+            f"bus {bus.name!r} has no journal to recover from: EventBus(wal_path=WriteAheadLog(path, ahead=True))"
+        )
+    most = _checked_attempts(max_attempts)
+    async with ledger.recovery:
+        with _paused(scheduler, ledger):
+            left = await ledger.log.unfinished()
+            events, dead = await _sorted(ledger, left, most)
+            for event, unfinished in events:
+                _dispatch(scheduler, bus, event, Resumption(unfinished))
+                ledger.log.resume(event.event_id)
+            fresh = tuple(event for event, _ in events)
+            _adopt(fresh)
+            scheduler.put_first(fresh)
+    return RecoveryReport(fresh, dead)
+
+
+def _checked_attempts(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise OptionTypeError(f"max_attempts={describe_value(value)} must be a whole number of at least 1")
+    if value < 1:
+        raise OptionError(f"max_attempts={value} must be at least 1")
+    return value
+
+
+@contextlib.contextmanager
+def _paused(scheduler: Scheduler, ledger: Ledger) -> Generator[None]:
+    """Let no new event begin meanwhile, unless the bus is at work already."""
+    ledger.paused = not scheduler.is_running
+    try:
+        yield
+    finally:
+        ledger.paused = False
+        scheduler.wake()
+
+
+async def _sorted(
+    ledger: Ledger, left: Iterable[Unfinished], most: int
+) -> tuple[list[tuple[BaseEvent[Any], Unfinished]], tuple[str, ...]]:
+    """Return the events to be run, with what is known of them, and the ids of those that are given up."""
+    decode, events, dead = EventDecoder(None, "base").decode, list[tuple["BaseEvent[Any]", "Unfinished"]](), list[str]()
+    for unfinished in left:
+        reason = _exhausted(unfinished, most)
+        if reason is None:
+            try:
+                events.append((_fresh(decode(unfinished.event, None)), unfinished))
+            except BadLine as error:
+                reason = f"it cannot be read any more: {error}"
+        if reason is not None:
+            await ledger.log.bury(unfinished, reason)
+            dead.append(unfinished.event_id)
+            logger.warning("event %s is given up and kept in the .dead file: %s", unfinished.event_id, reason)
+    return events, tuple(dead)
+
+
+def _fresh(event: BaseEvent[Any] | None) -> BaseEvent[Any]:
+    if event is None:
+        raise BadLine("no event")
+    return event
+
+
+def _exhausted(unfinished: Unfinished, most: int) -> str | None:
+    for key, attempts in unfinished.attempts.items():
+        if attempts >= most and key not in unfinished.outcomes:
+            return f"handler {escape(key)} was started {attempts} times and never finished"
+    return None
+
+
+def _dispatch(scheduler: Scheduler, bus: EventBus, event: BaseEvent[Any], plan: Resumption) -> None:
+    context = copy_context()
+    context.run(current_call.set, None)  # it is nobody's child, wherever it is recovered
+    context.run(scheduler.accept, event, bus, plan)
+
+
+def _adopt(events: Iterable[BaseEvent[Any]]) -> None:
+    """Make parents wait for their children again."""
+    by_id = {event.event_id: event for event in events}
+    for event in by_id.values():
+        parent = by_id.get(event.event_parent_id or "")
+        if parent is not None:
+            accepted_state(parent).adopt(accepted_state(event))
