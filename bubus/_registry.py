@@ -27,7 +27,14 @@ def candidates(event_type: str) -> list[type]:
     return [cls for ref in _CLASSES.get(event_type, ()) if (cls := ref()) is not None]
 
 
-def registered(event_type: str) -> type | None:
-    """Return the class known as *event_type*, the latest if there are several, or None."""
+def registered(event_type: str, schema: str = "") -> type | None:
+    """
+    Return the class known as *event_type*, or None.
+
+    Of several, the one whose module and name stand in *schema* (an `event_schema`) is meant, else the latest.
+    """
     classes = candidates(event_type)
+    if len(classes) > 1:
+        name = schema.rpartition("@")[0]
+        classes.sort(key=lambda cls: f"{cls.__module__}.{cls.__qualname__}" == name)
     return classes[-1] if classes else None

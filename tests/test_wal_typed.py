@@ -212,3 +212,18 @@ def test_S4_nothing_named_by_data_is_imported_or_built(tmp_path: Path) -> None:
     reader = read(path, on_error="skip")
     assert list(reader) == []
     assert reader.damaged >= len(spoofed)
+
+
+def test_of_two_classes_with_one_name_the_schema_tells(tmp_path: Path) -> None:
+    """Modules may use the same name; a line goes to the class that wrote it."""
+
+    def define(qualname: str) -> type[BaseEvent[Any]]:
+        class Twin(BaseEvent[None]):
+            __qualname__ = qualname
+
+        return Twin
+
+    twins = [define("First.Twin"), define("Second.Twin"), define("Third.Twin")]
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"".join(encode(cls()) + b"\n" for cls in twins))
+    assert [type(event) for event in read(path)] == twins

@@ -149,7 +149,8 @@ class EventDecoder:
         self._shortcut = self._shortcuts.get(name) or self._make(name)
 
     def _thoroughly(self, data: bytes, seq: int | None) -> BaseEvent[Any] | None:
-        cls = self._class(decode_head(data, seq).event_type)
+        head = decode_head(data, seq)
+        cls = self._class(head.event_type, head.event_schema)
         if cls is None:
             return None
         event = data if seq is None else unsealed(data)
@@ -166,10 +167,10 @@ class EventDecoder:
                 raise
             return cast("BaseEvent[Any]", decode(event, BaseEvent))
 
-    def _class(self, event_type: str) -> _Class | None:
+    def _class(self, event_type: str, schema: str = "") -> _Class | None:
         if self._wanted is not None:
             return self._wanted.get(event_type)
-        return cast("_Class | None", registered(event_type)) or BaseEvent
+        return cast("_Class | None", registered(event_type, schema)) or BaseEvent
 
     def _make(self, name: bytes) -> _Shortcut:
         cls = self._class(name.decode("ascii", "replace"))
