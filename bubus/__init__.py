@@ -15,6 +15,8 @@ from bubus._bus import EventBus as EventBus, EventClass as EventClass
 from bubus._config import ConfigDict as ConfigDict
 from bubus._event import BaseEvent as BaseEvent
 from bubus._handlers import Subscription as Subscription
+from bubus._recovery import RecoveryReport as RecoveryReport
+from bubus._replay import ReplayReport as ReplayReport
 from bubus._result import EventResult as EventResult
 from bubus._retry import retry as retry
 from bubus._statistics import Statistics as Statistics
@@ -30,6 +32,8 @@ __all__ = [
     "EventClass",
     "EventResult",
     "Field",
+    "RecoveryReport",
+    "ReplayReport",
     "Statistics",
     "Subscription",
     "ValidationError",

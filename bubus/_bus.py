@@ -21,8 +21,11 @@ from bubus._history import History
 from bubus._ids import new_id
 from bubus._ledger import Ledger
 from bubus._model import EventMeta
+from bubus._plan import inherited_plan, replaying
 from bubus._recovery import RecoveryReport, recover
+from bubus._replay import Choice, ReplayReport, checked_moment, replay
 from bubus._scheduler import Scheduler
+from bubus._state import state_of
 from bubus._threads import Delivery
 from bubus._tree import describe_value, escape, render
 from bubus._waiting import blocks
@@ -36,12 +39,13 @@ from bubus.errors import (
     OptionTypeError,
     WaitTimeout,
 )
-from bubus.wal import WriteAheadLog
+from bubus.wal import Newer, OnDamage, WriteAheadLog
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from concurrent.futures import Future
+    from datetime import datetime
     from types import TracebackType
 
     from bubus._statistics import Statistics
@@ -296,7 +300,8 @@ class EventBus:
         """
         if not _is_event(event):
             raise _no_event(event)
-        self._scheduler.accept(event, self)
+        plan = inherited_plan(is_forward=state_of(event) is not None) if replaying else None
+        self._scheduler.accept(event, self, plan)
         return event
 
     def dispatch_threadsafe(self, event: E) -> Future[E]:
@@ -440,6 +445,65 @@ class EventBus:
             LogWriteError: If an event cannot be moved; nothing is dispatched then.
         """
         return await recover(self._scheduler, self, max_attempts)
+
+    async def replay(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        where: Callable[[Any], object] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        handlers: Iterable[Callable[[Any], object] | str] | None = None,
+        children: bool = False,
+        dry_run: bool = False,
+        speed: float | None = None,
+        on_error: OnDamage = "raise",
+        newer: Newer = "raise",
+    ) -> ReplayReport:
+        """
+        Dispatch the events of a log once more, in its order, with their ids, parents and times; log nothing of it.
+
+        Events that handlers dispatched are left out, because the handlers dispatch them again. It waits while 100
+        events are on their way, and returns when all are complete.
+
+        Args:
+            path: The log, as it was given to `WriteAheadLog`.
+            where: Tells whether an event is to be replayed.
+            since: Leave out what was created before (a datetime, or ISO text; UTC if it has no time zone).
+            until: Leave out what was created then or later.
+            handlers: Run only these: the callables, or their names (``save``, ``app.save`` or ``app.save#1``).
+            children: Replay every line, and run no handler for what handlers dispatch.
+            dry_run: Only count.
+            speed: 1 keeps the recorded pace, 2 doubles it; None is as fast as possible.
+            on_error: What to do about damage; see `bubus.wal.read`.
+            newer: What to do about events of a newer version of their class; see `bubus.wal.read`.
+
+        Raises:
+            LogOpenError: If there is no such log.
+            LogDamagedError: At the first line that is not what was written.
+            OptionError: If an option is out of range, or one of *handlers* is not registered.
+            OptionTypeError: If an option has the wrong type.
+            DeadlockError: Inside a handler that this bus waits for.
+        """
+        _check_flag("children", children)
+        _check_flag("dry_run", dry_run)
+        choice = Choice(
+            where=where,
+            since=checked_moment("since", since),
+            until=checked_moment("until", until),
+            children=children,
+        )
+        return await replay(
+            self._scheduler,
+            self,
+            path,
+            choice=choice,
+            handlers=handlers,
+            dry_run=dry_run,
+            speed=speed,
+            on_error=on_error,
+            newer=newer,
+        )
 
     # -- ending ------------------------------------------------------------------------------------------------------
 

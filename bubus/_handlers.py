@@ -203,6 +203,10 @@ class Registry:
             "pass the pattern and the same callable that on() was given, or the Subscription it returned"
         )
 
+    def all(self) -> list[Handler]:
+        """Return all handlers."""
+        return [handler for handlers in self._by_key.values() for handler in handlers]
+
     def clear(self) -> None:
         """Forget all handlers."""
         self._by_key.clear()

@@ -47,7 +47,7 @@ TABLE = """
 7.3  bridges._sender
 7.4  bridges._bridge
 8    _scheduler                                              bridges.memory bridges.nats bridges.redis
-8.1  _recovery
+8.1  _recovery _replay
 9    _bus                                                    bridges
 10   testing cli
 11   __init__ __main__ models service helpers logging
