@@ -7,6 +7,7 @@ import contextlib
 import functools
 import itertools
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bubus.bridges.memory import MemoryBridge, MemoryServer
@@ -106,5 +107,6 @@ async def redis_engine() -> AsyncGenerator[Engine]:
 ENGINES: dict[str, Callable[[], contextlib.AbstractAsyncContextManager[Engine]]] = {
     "memory": memory_engine,
     "nats": nats_engine,
-    "redis": redis_engine,
 }
+if sys.platform != "win32":  # for which there is no server in a wheel
+    ENGINES["redis"] = redis_engine

@@ -91,15 +91,15 @@ class Server:
 
     def pause(self) -> None:
         """Stop it where it is: connections stay open, nothing answers."""
-        self._signal(signal.SIGSTOP)
+        self._send("SIGSTOP")
 
     def resume(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
+        self._send("SIGCONT")
 
-    def _signal(self, number: int) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
+    def _send(self, name: str) -> None:
+        if self._process is not None and hasattr(signal, name):
+            self._process.send_signal(signal.Signals[name])
 
 
 class NatsServer(Server):
@@ -136,7 +136,12 @@ class GuardedNatsServer(NatsServer):
 class RedisServer(Server):
     """A server that speaks as Redis does, with every write on the disk before it is acknowledged."""
 
+    appendonly = "yes"
     appendfsync = "always"
+
+    def options(self) -> dict[str, str]:
+        """Return further settings."""
+        return {}
 
     @property
     def url(self) -> str:
@@ -149,18 +154,23 @@ class RedisServer(Server):
             "bind": "127.0.0.1",
             "port": str(self.port),
             "dir": str(self.folder),
-            "appendonly": "yes",
+            "appendonly": self.appendonly,
             "appendfsync": self.appendfsync,
             "save": "",
             "protected-mode": "no",
+            **self.options(),
         }
         return [redis_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def answers(self) -> bool:
         """Tell whether it answers, and has loaded its data."""
+        return self.ask("PING").startswith(b"+PONG")
+
+    def ask(self, command: str) -> bytes:
+        """Return what it says to *command*."""
         with socket.create_connection(("127.0.0.1", self.port), 1) as one:
-            one.sendall(b"PING\r\n")
-            return one.recv(5) == b"+PONG"
+            one.sendall(command.encode() + b"\r\n")
+            return one.recv(4096)
 
 
 class EverysecRedisServer(RedisServer):

@@ -13,6 +13,7 @@ every sending wait for the disk instead. The bridge says so when it starts.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -23,7 +24,7 @@ from bubus._ids import new_id
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict, logger, safe
 from bubus.bridges._bridge import Bridge, BridgeOptions
-from bubus.errors import BridgeConnectError, BridgeRefused, BridgeUnavailable
+from bubus.errors import BridgeConnectError, BridgeRefused, BridgeUnavailable, OptionError
 
 try:
     from redis.asyncio import Redis, RedisCluster
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
 
 Entry: TypeAlias = "tuple[bytes, list[bytes] | None]"
 """Id and fields of an entry of a stream."""
+
+_AS_SENT: Final = (
+    "BLPOP", "CONFIG GET", "HMGET", "XAUTOCLAIM", "XCLAIM", "XINFO CONSUMERS", "XPENDING", "XRANGE", "XREAD",
+    "XREADGROUP",
+)  # fmt: skip
+"""Commands whose replies are taken as the server sends them, whatever the client would make of them."""
 
 _LOST: Final = (RedisError, OSError, asyncio.TimeoutError)
 _CLAIM_SECONDS: Final = 0.5
@@ -109,6 +116,11 @@ return {taken, last}
 """
 
 
+# A server runs a script by this name after it has seen it once.
+_STORE_SHA: Final = hashlib.sha1(_STORE.encode(), usedforsecurity=False).hexdigest()
+_TAKE_SHA: Final = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
+
+
 @attrs.frozen
 class _Place:
     """Where an entry is."""
@@ -151,12 +163,13 @@ class RedisTransport:
             max_events or 0,
             0 if max_age is None else max(1, round(max_age * 1000)),
         )
+        if cluster and wait_for_disk:
+            raise OptionError("a cluster cannot be asked to wait for the disk: set appendfsync always there")
         self._wait_for_disk = wait_for_disk
         self._cluster = cluster
         self._timeout = timeout
         self._client_options = client
         self._client: Redis | RedisCluster | None = None
-        self._scripts: dict[str, str] = {}
         self._member = new_id()
         self._next_claim = 0.0
         self._at_work = 0
@@ -182,7 +195,8 @@ class RedisTransport:
         }
         kind = RedisCluster if self._cluster else Redis
         self._client = client = kind.from_url(self._url, **options)
-        client.response_callbacks.clear()  # replies as the server sends them
+        for command in _AS_SENT:
+            client.response_callbacks.pop(command, None)
         try:
             async with asyncio.timeout(self._timeout):
                 await self._open(ordered=ordered)
@@ -205,38 +219,32 @@ class RedisTransport:
         self._shards = _base.agreed_shards(int(found), self.stream, self._wanted_shards, ordered=ordered)
         self.origin = origin.decode()
         self.inbox = f"{self._reply_prefix}{new_id()}"
-        await self._load_scripts()
         await self._join()
         await self._check_durability()
-
-    async def _load_scripts(self) -> None:
-        for script in (_STORE, _TAKE):
-            sha = await self._do("SCRIPT", "LOAD", script)
-            self._scripts[script] = sha.decode()
 
     async def _join(self) -> None:
         if self.group is None:
             return
         for key in self._keys:
             try:
-                await self._do("XGROUP", "CREATE", key, self.group, "0", "MKSTREAM")
+                await self._do("XGROUP CREATE", key, self.group, "0", "MKSTREAM")
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
                 await self._forget_the_dead(key)
 
     async def _forget_the_dead(self, key: str) -> None:
-        for facts in await self._do("XINFO", "CONSUMERS", key, self.group):
+        for facts in await self._do("XINFO CONSUMERS", key, self.group):
             member = dict(zip(facts[::2], facts[1::2], strict=True))
             if not member[b"pending"] and member[b"idle"] > _DEAD_CONSUMER:
-                await self._do("XGROUP", "DELCONSUMER", key, self.group, member[b"name"])
+                await self._do("XGROUP DELCONSUMER", key, self.group, member[b"name"])
 
     async def _check_durability(self) -> None:
         if self._wait_for_disk:
             return
         try:
-            pairs = await self._do("CONFIG", "GET", "append*")
-        except ResponseError:
+            pairs = await self._do("CONFIG GET", "append*")
+        except RedisError:
             logger.warning("%r: it cannot be asked what an acknowledgement means; see wait_for_disk", self)
             return
         settings = dict(zip(pairs[::2], pairs[1::2], strict=True))
@@ -254,7 +262,7 @@ class RedisTransport:
         client = self._client
         if client is None:
             return
-        if self._scripts and self.group is not None:
+        if self.origin and self.group is not None:
             try:
                 async with asyncio.timeout(2):
                     await self._hand_back_all()
@@ -310,14 +318,13 @@ class RedisTransport:
 
     async def publish(self, messages: Sequence[Message], *, dead: bool = False) -> list[Exception | None]:
         """Run the script that stores what is new, for all messages in one go."""
-        outcomes = await self._store(messages, dead=dead)
+        outcomes = await self._store(messages, "EVALSHA", _STORE_SHA, dead=dead)
         if any(isinstance(outcome, NoScriptError) for outcome in outcomes):
-            await self._reload()
-            outcomes = await self._store(messages, dead=dead)
+            outcomes = await self._store(messages, "EVAL", _STORE, dead=dead)
         return [_unavailable(outcome) if isinstance(outcome, Exception) else None for outcome in outcomes]
 
-    async def _store(self, messages: Sequence[Message], *, dead: bool) -> list[Any]:
-        commands = [self._store_command(message, dead=dead) for message in messages]
+    async def _store(self, messages: Sequence[Message], command: str, script: str, *, dead: bool) -> list[Any]:
+        commands = [(command, script, 2, *self._store_arguments(message, dead=dead)) for message in messages]
         if not self._wait_for_disk:
             return await self._all(commands)
         *outcomes, on_disk = await self._all([*commands, ("WAITAOF", 1, 0, round(self._timeout * 1000))])
@@ -327,18 +334,11 @@ class RedisTransport:
             )
         return outcomes
 
-    def _store_command(self, message: Message, *, dead: bool) -> tuple[Any, ...]:
+    def _store_arguments(self, message: Message, *, dead: bool) -> tuple[Any, ...]:
         seconds, most, age = (self._keep[0], 0, 0) if dead else self._keep
         key = f"{{{self.stream}}}:dead" if dead else self._keys[_base.shard_of(message, self._shards)]
         known = f"{{{self.stream}}}:id:{'dead:' if dead else ''}{message.id}"
-        arguments = message.id, message.body, message.head, seconds, most, age
-        return ("EVALSHA", self._scripts[_STORE], 2, key, known, *arguments)
-
-    async def _reload(self) -> None:
-        try:
-            await self._load_scripts()
-        except _LOST as error:
-            raise _unavailable(error) from error
+        return key, known, message.id, message.body, message.head, seconds, most, age
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
@@ -356,9 +356,6 @@ class RedisTransport:
                     return taken
                 if loop.time() >= end:
                     return []
-        except NoScriptError:
-            await self._reload()
-            return []
         except _LOST as error:
             if str(error).startswith("NOGROUP"):
                 await self._join_again()
@@ -383,7 +380,11 @@ class RedisTransport:
     async def _take_in_order(self, limit: int, seconds: float) -> list[Delivery]:
         keys = self._keys
         self._freed.clear()
-        taken, last = await self._do("EVALSHA", self._scripts[_TAKE], len(keys), *keys, self.group, self._member, limit)
+        arguments = len(keys), *keys, self.group, self._member, limit
+        try:
+            taken, last = await self._do("EVALSHA", _TAKE_SHA, *arguments)
+        except NoScriptError:
+            taken, last = await self._do("EVAL", _TAKE, *arguments)
         if taken:
             self._at_work += len(taken)
             return [_delivery(key.decode(), entry, 1) for key, entry in taken]
