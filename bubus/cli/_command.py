@@ -1,21 +1,23 @@
-"""The command line: `bubus demo [FILE]`."""
+"""The command line: `bubus demo [FILE]`, `bubus worker MODULE:BUS`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
+import os
 import sys
 from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from bubus._tree import escape
-from bubus.cli import _demo, _report
+from bubus.cli import _demo, _report, _supervisor, _worker
+from bubus.errors import BridgeConnectError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -80,6 +82,45 @@ def _print(summary: Summary, *, as_json: bool) -> None:
         click.echo(json.dumps(summary.as_dict(), indent=2))
     else:
         _report.show(summary, _report.plain_console())
+
+
+@bubus.command()
+@click.argument("target", metavar="MODULE:BUS")
+@click.option("--bridge", "url", required=True, envvar="BUBUS_BRIDGE", help="URL of the server: nats://…, redis://….")
+@click.option("--stream", default="events", show_default=True, help="Name of the stream.")
+@click.option("--group", required=True, help="Members of a group share its events.")
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="Workers to run.")
+@click.option("--timeout", default=10.0, show_default=True, help="Seconds to finish when told to stop.")
+@click.option("--max-in-flight", default=64, show_default=True, help="Events a worker handles at once.")
+@click.option("--max-deliveries", default=5, show_default=True, help="Tries before an event is a dead letter.")
+@click.option("--lease", default=30.0, show_default=True, help="Seconds until a dead worker's events go to another.")
+@click.option("--alone", is_flag=True, hidden=True)
+def worker(processes: int, *, alone: bool, **job: Any) -> None:
+    """
+    Run a bus against a stream: its handlers get the events that other processes send.
+
+    MODULE:BUS names an EventBus, or a function that returns one. SIGTERM and Ctrl-C let the workers finish what they
+    have begun. One that ends otherwise is started again; what it had goes to others.
+    """
+    todo = _worker.Job(**job)
+    if alone:
+        _work_alone(todo)
+        return
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in job.items() if name not in {"target", "url"}]
+    os.environ["BUBUS_BRIDGE"] = todo.url  # in the environment others do not see a password
+    command = _supervisor.command([todo.target, *options])
+    supervisor = _supervisor.Supervisor(command, processes, todo.timeout, lambda line: click.echo(line, err=True))
+    raise SystemExit(asyncio.run(supervisor.run(click.echo if sys.stdout.isatty() else None)))
+
+
+def _work_alone(job: _worker.Job) -> None:
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {job.group}[%(process)d] %(levelname)s %(message)s")
+    try:
+        asyncio.run(_worker.work(job, _worker.print_status))
+    except (OptionError, MissingExtraError) as error:
+        raise click.UsageError(str(error)) from None
+    except BridgeConnectError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def run() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tests.benchmarks import bus, log, peers, retry
+from tests.benchmarks import bridges, bus, log, peers, retry
 from tests.benchmarks._measure import Row
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Figure = Row | peers.Speedup
 
-SECTIONS: Final = ("bus", "retry", "log")
+SECTIONS: Final = ("bus", "retry", "log", "bridges")
 QUICK_SECTIONS: Final = ("bus", "retry")
 """Those that take a second or two; the log's are a matter of bytes, of which few would say nothing."""
 
@@ -76,6 +76,7 @@ def _measures(options: argparse.Namespace) -> dict[str, Callable[[], Sequence[Fi
         "bus": functools.partial(bus.rows, bus.QUICK if options.quick else bus.FULL),
         "retry": retry.rows,
         "log": log.rows,
+        "bridges": bridges.rows,
         "peers": peers.speedups,
     }
     chosen = options.section or (QUICK_SECTIONS if options.quick else SECTIONS)

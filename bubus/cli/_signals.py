@@ -1,0 +1,17 @@
+"""Being told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set *stop* at SIGTERM and SIGINT, on every platform."""
+    loop = asyncio.get_running_loop()
+
+    def tell(*_: object) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)  # only the loops of Unix take signals themselves

@@ -1,0 +1,153 @@
+"""One worker of `bubus worker`: a bus that handles what a stream brings, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from bubus._bus import EventBus
+from bubus._tree import describe_value, escape
+from bubus.cli._signals import stop_on_signals
+from bubus.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bubus.bridges import Bridge, BridgeStatistics
+
+STATUS_SECONDS: Final = 1.0
+STATUS_MARK: Final = "#bubus-status "
+"""Begins the lines that are for the supervisor; what handlers print begins otherwise."""
+
+_ENGINES = {"nats": "nats", "tls": "nats", "redis": "redis", "rediss": "redis", "unix": "redis"}
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """What a worker is to do."""
+
+    target: str
+    """``module:bus``."""
+
+    url: str
+    stream: str
+    group: str
+    timeout: float
+    """Seconds to finish when told to stop."""
+
+    max_in_flight: int
+    max_deliveries: int
+    lease: float
+
+
+def load_bus(target: str) -> EventBus:
+    """
+    Return the bus that ``module:name`` names: an EventBus, or what returns one.
+
+    Raises:
+        OptionError: If there is none.
+    """
+    module_name, colon, name = target.partition(":")
+    if not (module_name and colon and name):
+        raise OptionError(f"{escape(target)} must be module:bus, such as shop.events:bus")
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise OptionError(f"there is no module {escape(module_name)} here or in this environment") from error
+    found = getattr(module, name, None)
+    bus = found() if callable(found) else found
+    if not isinstance(bus, EventBus):
+        raise OptionError(f"{escape(target)} is {describe_value(bus)}, not an EventBus or what returns one")
+    return bus
+
+
+def make_bridge(job: Job) -> Bridge:
+    """
+    Return the bridge that a job's URL asks for.
+
+    Raises:
+        OptionError: If the URL or an option is wrong.
+        MissingExtraError: If the client of that engine is not installed.
+    """
+    scheme = job.url.partition("://")[0]
+    if scheme not in _ENGINES:
+        raise OptionError(
+            f"--bridge takes a URL that begins with one of {', '.join(_ENGINES)}, not {escape(scheme)}://"
+        )
+    options: dict[str, Any] = {
+        "stream": job.stream,
+        "group": job.group,
+        "max_in_flight": job.max_in_flight,
+        "max_deliveries": job.max_deliveries,
+        "lease": job.lease,
+    }
+    if _ENGINES[scheme] == "nats":
+        nats = importlib.import_module("bubus.bridges.nats")
+        bridge: Bridge = nats.NatsBridge(job.url.split(","), **options)
+    else:
+        redis = importlib.import_module("bubus.bridges.redis")
+        bridge = redis.RedisBridge(job.url, **options)
+    return bridge
+
+
+async def work(job: Job, report: Callable[[Mapping[str, object]], None]) -> None:
+    """
+    Handle events until SIGTERM, SIGINT or the end of standard input; then finish what is being done.
+
+    Raises:
+        BubusError: If the bus cannot be found, or the stream cannot be used.
+    """
+    stop = asyncio.Event()
+    _stop_when_told(stop)
+    bus, bridge = load_bus(job.target), make_bridge(job)
+    bridge.on("*", bus.dispatch)
+    await bridge.start()
+    try:
+        await _report_until(stop, bridge, report)
+    finally:
+        await bridge.stop(job.timeout)
+        await bus.stop(timeout=job.timeout)
+        report(attrs.asdict(bridge.statistics()))
+
+
+async def _report_until(stop: asyncio.Event, bridge: Bridge, report: Callable[[Mapping[str, object]], None]) -> None:
+    before: BridgeStatistics | None = None
+    while not stop.is_set():
+        now = bridge.statistics()
+        if now != before:
+            report(attrs.asdict(now))
+        before = now
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STATUS_SECONDS):
+                await stop.wait()
+
+
+def _stop_when_told(stop: asyncio.Event) -> None:
+    stop_on_signals(stop)
+    # whoever started this process holds the other end of its input
+    threading.Thread(target=_await_end_of_input, args=(asyncio.get_running_loop(), stop), daemon=True).start()
+
+
+def _await_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Stop when whoever started this process is gone, however that ended."""
+    while os.read(0, 4096):
+        pass
+    with suppress(RuntimeError):  # the loop is closed: the work is done
+        loop.call_soon_threadsafe(stop.set)
+
+
+def print_status(status: Mapping[str, object]) -> None:
+    """Tell the supervisor, one line of JSON at a time."""
+    sys.stdout.write(f"{STATUS_MARK}{json.dumps(status)}\n")
+    sys.stdout.flush()
