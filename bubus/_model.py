@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from bubus._config import ConfigDict
     from bubus._types import Check
 
-_STATE: Final = "_event_state"
+_OF_THIS_OBJECT: Final = frozenset({"_event_state", "_event_route"})
+"""What became of an event, and how it came here: a copy has neither."""
+
 _REPR_LIMIT: Final = 60  # characters per value
 
 
@@ -238,7 +240,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         return hash(self.event_id)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != _STATE}
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_OBJECT}
 
     def __reduce__(self) -> tuple[Any, ...]:
         cls = type(self)

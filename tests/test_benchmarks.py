@@ -76,8 +76,8 @@ def test_every_figure_is_printed_as_json_with_its_limit() -> None:
 
 
 def test_all_sections_run_unless_some_are_named() -> None:
-    """Nothing is left out without being asked for: the log's figures, too slow for ``--quick``, are in a full run."""
-    assert program.measured_sections([]) == ("bus", "retry", "log")
+    """Nothing is left out without being asked for: what is too slow for ``--quick`` is in a full run."""
+    assert program.measured_sections([]) == ("bus", "retry", "log", "bridges")
     assert program.measured_sections(["--quick"]) == ("bus", "retry")
     assert program.measured_sections(["log", "--quick", "--peers"]) == ("log", "peers")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
+import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -472,6 +474,25 @@ async def test_a_received_event_that_was_changed_is_forwarded_as_it_is_now(engin
     [event] = found
     assert isinstance(event, OrderCreated)
     assert event.order_id == 2
+
+
+async def test_a_new_event_made_of_a_received_one_is_sent(engine: Engine, stream: str) -> None:
+    """Only the event itself has been in the stream: a copy with an id of its own goes out like any other."""
+    receiver = engine.bridge(stream, "g")
+    found: list[int] = []
+
+    async def follow(event: OrderCreated) -> None:
+        found.append(event.step)
+        if event.step == 0:
+            for step, one in enumerate((copy.copy(event), event), 1):
+                one.event_id, one.step = str(uuid.uuid4()), step
+                await receiver.dispatch(one)
+
+    receiver.on(OrderCreated, follow)
+    async with receiver:
+        await receiver.dispatch(OrderCreated(order_id=1))
+        await until(lambda: len(found) == 3)
+    assert found == [0, 1, 2]
 
 
 async def test_S9_a_forged_id_does_not_touch_the_live_event(engine: Engine, stream: str) -> None:

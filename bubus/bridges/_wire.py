@@ -108,6 +108,9 @@ def decode_head_of(delivery: Delivery) -> Head:
 class Route:
     """How an event came here; it stays with the event, and is never shown or written."""
 
+    event_id: str
+    """Of which event: another that was made from it has come no way."""
+
     head: Head
     body: bytes
     origin: str
@@ -122,7 +125,8 @@ class Route:
 
 def route_of(event: BaseEvent[Any]) -> Route | None:
     """Return how *event* came into this process, None for one that was made here."""
-    return event.__dict__.get(_ROUTE)
+    route: Route | None = event.__dict__.get(_ROUTE)
+    return route if route is not None and route.event_id == event.event_id else None
 
 
 # -- sending ---------------------------------------------------------------------------------------------------------
@@ -196,7 +200,7 @@ class EventDecoder:
             snapshot = _snapshot(event)
         else:
             event.event_path.extend(head.path)
-        object.__setattr__(event, _ROUTE, Route(head, body, origin, len(event.event_path), snapshot))
+        object.__setattr__(event, _ROUTE, Route(event.event_id, head, body, origin, len(event.event_path), snapshot))
         return event
 
     def _decode_quickly(self, body: bytes, name: str, cls: type) -> BaseEvent[Any] | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SECTIONS: Final = ("bus", "retry", "log", "bridges")
 QUICK_SECTIONS: Final = ("bus", "retry")
-"""Those that take a second or two; the log's are a matter of bytes, of which few would say nothing."""
+"""Those that take a second or two; the others are a matter of bytes and servers, of which few would say nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     parser.add_argument("--peers", action="store_true", help="install bubus 1.5.6 and abxbus, and compare with them")
     parser.add_argument(
-        "--quick", action="store_true", help="small counts, and no log: shows that it runs, not how fast"
+        "--quick", action="store_true", help="small counts, no log and no bridges: shows that it runs, not how fast"
     )
     return parser
 
