@@ -10,7 +10,7 @@ import attrs
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bubus._alarm import Alarm
     from bubus._bus import EventBus
@@ -26,6 +26,8 @@ class Runner(Protocol):
 
     options: Options
     alarm: Alarm
+    epoch: float
+    """What makes a Unix time of a reading of `time.monotonic`."""
 
     def start(self) -> None:
         """Begin with the queue now if nothing runs, instead of in the next turn of the loop."""
@@ -35,8 +37,12 @@ class Runner(Protocol):
         """Return the states of all events in the queue."""
         ...
 
-    def run_out_of_turn(self, shares: Iterable[Share], nesting: int) -> None:
-        """Take *shares* out of the queue and run them one after another, beside what runs already."""
+    def run_out_of_turn(self, share: Share, nesting: int) -> None:
+        """Take *share* out of the queue and run it, beside what runs already."""
+        ...
+
+    def run_each(self, shares: Iterator[Share]) -> None:
+        """Do with *shares* what `run_out_of_turn` does, one after another."""
         ...
 
     def proceed(self, share: Share) -> None:

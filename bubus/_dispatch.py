@@ -12,9 +12,8 @@ import asyncio
 import functools
 import inspect
 import logging
-import sys
 from asyncio import current_task
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from time import monotonic
 from types import CoroutineType
@@ -26,6 +25,7 @@ from bubus._context import Call, current_call
 from bubus._event import is_event
 from bubus._result import EventResult
 from bubus._state import DONE, Share, state_of
+from bubus._tasks import spawn
 from bubus._tree import describe_error, escape
 from bubus.errors import (
     BusStopped,
@@ -37,7 +37,7 @@ from bubus.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Sequence
 
     from bubus._handlers import AnyHandler, Handler
 
@@ -72,43 +72,24 @@ class Options:
     """Told of each handler before it starts."""
 
 
-if sys.version_info >= (3, 12):
-
-    def spawn(
-        work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context, *, eager: bool
-    ) -> asyncio.Task[None]:
-        """Start *work* as a task: at once if *eager*, else in the next turn of the loop."""
-        try:
-            return asyncio.Task(work, loop=loop, context=context, eager_start=eager)
-        finally:
-            del context  # see _start
-
-else:
-
-    def spawn(
-        work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, context: Context, *, eager: bool
-    ) -> asyncio.Task[None]:
-        """Start *work* as a task, in the next turn of the loop: this Python has no eager tasks."""
-        del eager
-        return asyncio.Task(work, loop=loop, context=context)
-
-
 # -- the handlers of one event -------------------------------------------------------------------------------------
 
 
-def begin(share: Share, handlers: Sequence[Handler], options: Options, nesting: int) -> None:
-    """Make a pending record for every handler, in order, before the first one runs."""
-    state = share.state
+def run(share: Share, handlers: Sequence[Handler], nesting: int) -> bool:
+    """Make a pending record for every handler, in order, then do what `go_on` does."""
+    state, runner = share.state, share.runner
     if state.status == "pending":
-        state.start()
-    share.calls = calls = [_open_call(share, handler, nesting) for handler in handlers]
+        state.start(runner.epoch)
+    share.calls = calls = _open_calls(share, handlers, nesting)
     share.waiting = iter(calls)
-    if state.depth > options.max_depth:
-        _refuse_depth(share, options)
+    if state.depth > runner.options.max_depth:
+        _refuse_depth(share, runner.options)
+    return go_on(share)
 
 
-def go_on(share: Share, options: Options) -> bool:
+def go_on(share: Share) -> bool:
     """Start handlers until one has to be waited for; tell whether all have settled."""
+    options = share.runner.options
     share.stepping = True
     for call in share.waiting:
         if call.live:
@@ -121,11 +102,16 @@ def go_on(share: Share, options: Options) -> bool:
     return not share.active
 
 
-def _open_call(share: Share, handler: Handler, nesting: int) -> Call:
-    event = share.event
-    result: EventResult[Any] = EventResult(event.event_id, handler.origin, event.event_timeout, event.event_result_type)
-    share.state.results[handler.id] = result
-    return Call(share, event, handler, result, nesting)
+def _open_calls(share: Share, handlers: Sequence[Handler], nesting: int) -> list[Call]:
+    event, results = share.event, share.state.results
+    event_id, timeout, kind = event.event_id, event.event_timeout, event.event_result_type
+    calls: list[Call] = []
+    for handler in handlers:
+        results[handler.id] = EventResult(event_id, handler.origin, timeout, kind)
+        calls.append(Call(share, event, handler, results[handler.id], nesting))
+    if not calls:
+        share.outcome = "unhandled"
+    return calls
 
 
 def _refuse_depth(share: Share, options: Options) -> None:
@@ -142,26 +128,44 @@ def _refuse_depth(share: Share, options: Options) -> None:
 
 def _start(call: Call, share: Share) -> None:
     share.active += 1
-    context = share.context
-    if context is None or call is not share.calls[-1]:
-        context = Context() if context is None else context.copy()
+    handler, state, context = call.handler, share.state, share.context.copy()
     call.start_time = now = monotonic()
-    call.result.start(share.state.epoch + now)
-    handler = call.handler
-    try:
-        value = handler.function(call.event) if handler.is_coroutine_function else _run_plain(call, context)
-    except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
-        _settle(call, error=_without_own_frames(error, 1 if handler.is_coroutine_function else 3))
+    call.result.start(state.epoch + now)
+    if handler.is_coroutine_function:
+        eager = call.nesting < MAX_NESTING
+        task = spawn(_run(call, handler.function), loop=state.loop, context=context, eager_start=eager)
+        if call.live:
+            _suspended(call, task)
+        del task
     else:
-        if _must_be_awaited(value):
-            _start_task(call, value, context)
-        else:
-            _settle(call, value)
+        _run_plain(call, context)
     del context  # the frames of an error refer to this one as long as the error is kept
 
 
-def _run_plain(call: Call, context: Context) -> object:
-    """Call a plain function, in no task: whichever happens to start the handlers is none of its business."""
+def _run_plain(call: Call, context: Context) -> None:
+    try:
+        value = _in_no_task(call, context)
+    except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
+        _settle(call, error=_without_own_frames(error, 3))
+    else:
+        if _must_be_awaited(value):
+            _start_given(call, value, context)
+        else:
+            _settle(call, value)
+    del context  # see _start
+
+
+def _start_given(call: Call, awaitable: Awaitable[object], context: Context) -> None:
+    """Await in a task what a plain function returned."""
+    eager = call.nesting < MAX_NESTING
+    task = spawn(_run(call, lambda _: awaitable), loop=call.share.state.loop, context=context, eager_start=eager)
+    if call.live:
+        _suspended(call, task, awaitable)
+    del context, task  # see _start
+
+
+def _in_no_task(call: Call, context: Context) -> object:
+    """Call a plain function outside of the task that runs: which one starts the handlers is none of its business."""
     loop = call.share.state.loop
     task = current_task(loop)
     if task is None:
@@ -185,20 +189,15 @@ def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
     return type(value) not in _PLAIN and (not is_event(value) and isinstance(value, Awaitable))
 
 
-def _start_task(call: Call, awaitable: Awaitable[object], context: Context) -> None:
-    work, eager = _await(call, awaitable), call.nesting < MAX_NESTING
-    if not eager:
+def _suspended(call: Call, task: asyncio.Task[None], awaitable: Awaitable[object] | None = None) -> None:
+    if call.task is None:  # it has not begun
+        call.task = task
         call.nesting = 0
-    task = spawn(work, call.share.state.loop, context, eager=eager)
-    if call.live:
-        if call.task is None:
-            call.task = task
-            task.add_done_callback(functools.partial(_never_started, call, awaitable), context=Context())
-        _arm(call)
-    del context, task, work  # see _start
+        task.add_done_callback(functools.partial(_never_started, call, awaitable), context=Context())
+    _arm(call)
 
 
-def _never_started(call: Call, awaitable: Awaitable[object], task: asyncio.Task[None]) -> None:
+def _never_started(call: Call, awaitable: Awaitable[object] | None, task: asyncio.Task[None]) -> None:
     """Settle a handler whose task was cancelled before its first step: none of its code ever runs."""
     if call.live and task.cancelled():
         if inspect.iscoroutine(awaitable):
@@ -206,12 +205,12 @@ def _never_started(call: Call, awaitable: Awaitable[object], task: asyncio.Task[
         _ended_with(call, asyncio.CancelledError())
 
 
-async def _await(call: Call, awaitable: Awaitable[object]) -> None:
-    """Be the handler's task: await it and settle the call, so that no callback is needed."""
+async def _run(call: Call, function: Callable[[Any], Any]) -> None:
+    """Be the handler's task: run it and settle the call, so that no callback is needed."""
     call.task = current_task()
     current_call.set(call)
     try:
-        value = await awaitable
+        value = await function(call.event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _ended_with(call, _without_own_frames(error))
     else:
@@ -355,21 +354,27 @@ def _cut_children(call: Call) -> list[tuple[Call, BaseException, float]]:
 
 def cut_calls(share: Share, error: BaseException, grace: float) -> None:
     """Cancel all handlers of *share*."""
-    share.cut = share.cut or error
+    mark_cut(share, error)
     for call in share.calls:
         cut(call, error, grace)
 
 
+def mark_cut(share: Share, error: BaseException) -> None:
+    """Note that *share* is cut off, and the first reason for it."""
+    share.cut = share.cut or error
+    share.outcome = "cancelled"
+
+
 def settle_unrun(share: Share, handlers: Sequence[Handler], error: BaseException) -> None:
     """Record *error* for every handler of an event that is cut off before its bus began with it."""
-    share.cut = error
-    for handler in handlers:
-        _settle(_open_call(share, handler, 0), error=error)
+    mark_cut(share, error)
+    for call in _open_calls(share, handlers, 0):
+        _settle(call, error=error)
 
 
 def settle_dead(share: Share, error: BaseException) -> None:
     """Record *error* for handlers whose event loop is closed, so that nothing can be cancelled or awaited."""
-    share.cut = error
+    mark_cut(share, error)
     share.stepping = True  # or the rest of the handlers would be started as soon as one settles
     for call in share.calls:
         _settle(call, error=error)
@@ -404,11 +409,13 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         _record(call, value, error, 0.0)
         return
     duration = monotonic() - call.start_time
-    if duration > _UNNOTICED:
-        _warn_blocked(call, duration)
-    if error is None and ((result.timeout and duration > result.timeout) or isinstance(value, Exception)):
-        error = _late_error(call, value, duration)
-    _record(call, value, error, duration)
+    if duration > _UNNOTICED or (result.timeout and duration > result.timeout):
+        error = _check_late(call, error, duration)
+    exact = value is None or type(value) is result.result_type  # pyright: ignore[reportUnnecessaryComparison] - T is any object, mostly a class
+    if exact and error is None and not isinstance(value, Exception):
+        result.complete(value, duration, forwarded=value is call.event)
+    else:
+        _record(call, value, error, duration)
     if call.after is not None:
         call.after(call)
     share = call.share
@@ -418,22 +425,23 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
 
 
 def _record(call: Call, value: object, error: BaseException | None, duration: float) -> None:
-    result = call.result
-    if error is not None:
-        _record_error(call, error, duration)
-    elif value is None or type(value) is result.result_type:  # pyright: ignore[reportUnnecessaryComparison] - T is any object, mostly a class
-        result.complete(value, duration, forwarded=value is call.event)
-    else:
+    if error is None and isinstance(value, Exception):
+        error = value
+    if error is None:
         _record_value(call, value, duration)
+    else:
+        _record_error(call, error, duration)
 
 
-def _late_error(call: Call, value: object, duration: float) -> BaseException:
-    """Return the error of a handler that ended too late without ever suspending, or that returned an exception."""
-    if isinstance(value, Exception):
-        return value
+def _check_late(call: Call, error: BaseException | None, duration: float) -> BaseException | None:
+    """Say that a handler took long, and return the error of one that took too long without ever suspending."""
+    _warn_blocked(call, duration)
+    timeout = call.result.timeout
+    if error is not None or not timeout or duration <= timeout:
+        return error
     return HandlerTimeout(
         f"{_title(call)} took {duration:.3f} s without suspending, more than "
-        f"event_timeout={call.result.timeout} s; it could not be interrupted: await in it, or use a thread"
+        f"event_timeout={timeout} s; it could not be interrupted: await in it, or use a thread"
     )
 
 
@@ -468,7 +476,7 @@ def _record_error(call: Call, error: BaseException, duration: float) -> None:
         share.leaving = error
     error = _presentable(call, error)
     _add_note(error, f"in handler {call.handler.id} of {call.event.event_type}")
-    share.failed = True
+    share.outcome = share.outcome or "failed"
     call.result.fail(error, duration)
     if share.cut is None and not isinstance(error, BusStopped):
         logger.warning("%s failed: %s", _title(call), describe_error(error))

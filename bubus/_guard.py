@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextvars import Context
 from typing import TYPE_CHECKING
 
 import attrs
+
+from bubus._tasks import EAGER, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +32,8 @@ class Guard:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to listen."""
         context = Context()
-        if sys.version_info >= (3, 12):
-            self._task = asyncio.Task(self._listen(), loop=loop, context=context, eager_start=True)
-        else:
-            self._task = asyncio.Task(self._listen(), loop=loop, context=context)
+        self._task = spawn(self._listen(), loop=loop, context=context, eager_start=True)
+        if not EAGER:
             self._task.add_done_callback(self._ended, context=context)
 
     @property

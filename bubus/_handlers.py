@@ -221,9 +221,10 @@ class Registry:
 
     def match(self, event: BaseEvent[Any]) -> tuple[Handler, ...]:
         """Return what *event* calls: by class and name in the order of `on`, then ``"*"``; `once` handlers leave."""
-        cache_key = (type(event), event.event_type)
-        handlers = self._cache.get(cache_key)
-        return self._look_up(event, cache_key) if handlers is None else handlers
+        try:
+            return self._cache[type(event), event.event_type]
+        except KeyError:
+            return self._look_up(event, (type(event), event.event_type))
 
     def _look_up(self, event: BaseEvent[Any], cache_key: tuple[type, str]) -> tuple[Handler, ...]:
         handlers = self._find(event)

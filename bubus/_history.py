@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from bubus._memory import Memory
+from bubus._memory import Memory, may_be_large
 
 if TYPE_CHECKING:
     from bubus._event import BaseEvent
@@ -21,35 +21,47 @@ _MOST_MEASURED = 1_000
 class History:
     """Events by id, oldest first; every operation is O(1)."""
 
-    limit: int | None
-    """At most this many events, unless more are in flight; None = unlimited."""
+    limit: float
+    """At most this many events, unless more are in flight."""
 
     events: dict[str, BaseEvent[Any]] = attrs.Factory(dict[str, "BaseEvent[Any]"])
     memory: Memory = attrs.Factory(Memory)
     _completed: deque[BaseEvent[Any]] = attrs.Factory(deque["BaseEvent[Any]"])
     """In the order of completion, which is the order they go in."""
 
+    _measured: bool = False
+    """Whether each completed event has been taken into account in its turn."""
+
     def add(self, event: BaseEvent[Any]) -> None:
         """Remember an event that has just been accepted."""
-        self.events[event.event_id] = event
-        if self.limit is not None and len(self.events) > self.limit:
-            self._evict(self.limit)
+        events = self.events
+        events[event.event_id] = event
+        if len(events) > self.limit:
+            self._evict()
 
     def complete(self, event: BaseEvent[Any]) -> None:
         """Learn that *event* may go."""
         self._completed.append(event)
-        if self.limit is not None and len(self.events) > self.limit:
-            self._evict(self.limit)
+        if len(self.events) > self.limit:
+            self._evict()
 
     def clear(self) -> None:
         """Forget all events."""
         self.events.clear()
         self._completed.clear()
         self.memory = Memory()
+        self._measured = False
 
-    def measure_completed(self, count: int) -> None:
-        """Take the latest *count* completed events into account."""
-        self.memory.measure(islice(reversed(self._completed), count))
+    def measure(self, count: int) -> bool:
+        """Take the latest *count* completed events into account, at first all; tell whether they can be large."""
+        if not may_be_large():
+            return False
+        if self._measured:
+            self.memory.measure(islice(reversed(self._completed), count))
+        else:
+            self._measured = True
+            self.memory.measure(self.events.values())
+        return True
 
     def measure_latest(self) -> None:
         """Take the latest events into account, also those in flight."""
@@ -60,11 +72,14 @@ class History:
         """The bytes held, as last measured."""
         return self.memory.total(len(self.events))
 
-    def _evict(self, limit: int) -> None:
+    def _evict(self) -> None:
         events, completed = self.events, self._completed
-        while completed and len(events) > limit:
+        while completed:
             event = completed.popleft()
-            if events.get(event.event_id) is event:
-                del events[event.event_id]
+            event_id = event.event_id
+            if events.get(event_id) is event:
+                del events[event_id]
                 if self.memory.large:
-                    self.memory.forget(event.event_id)
+                    self.memory.forget(event_id)
+                if len(events) <= self.limit:
+                    break

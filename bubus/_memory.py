@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,32 @@ _MAX_OBJECTS = 10_000
 
 _SMALL_TYPES = frozenset({int, float, bool, type(None), datetime, UUID, EventState})
 _CONTAINERS = (list, tuple, set, frozenset, deque)
+
+
+# A process that has grown by less cannot hold events worth a warning, which begins at 50 MB.
+_NOTICEABLE_GROWTH = 32 * 1024 * 1024
+
+
+if sys.platform == "win32":
+
+    def _peak() -> float:
+        """Return infinity: there is no cheap way to ask for the memory of this process."""
+        return math.inf
+
+else:
+    import resource
+
+    def _peak() -> float:
+        """Return the most memory that this process has had so far, in bytes."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+_PEAK_AT_IMPORT = 0.0 if sys.platform == "win32" else _peak()
+
+
+def may_be_large() -> bool:
+    """Tell whether events can hold much at all: one look at the process instead of one at each event."""
+    return _peak() - _PEAK_AT_IMPORT > _NOTICEABLE_GROWTH
 
 
 def event_size(event: BaseEvent[Any]) -> int:

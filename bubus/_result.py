@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 
 ResultStatus = Literal["pending", "started", "completed", "error"]
 
-_NEXT: dict[ResultStatus, tuple[ResultStatus, ...]] = {
-    "pending": ("started", "completed", "error"),
-    "started": ("completed", "error"),
-    "completed": (),
-    "error": (),
-}
-
 
 @attrs.frozen
 class Origin:
@@ -67,6 +60,8 @@ class EventResult(Generic[T_EventResultType]):
     _children: list[BaseEvent[Any]] | None = None
     _started: float | None = None
     _duration: float | None = None
+    """Set with the last change of the status, which is final."""
+
     _id: str | None = None
     _waiters: list[asyncio.Future[None]] | None = None
 
@@ -138,13 +133,13 @@ class EventResult(Generic[T_EventResultType]):
 
     def start(self, now: float) -> None:
         """Record that the handler starts *now*, a Unix time in seconds."""
-        if "started" in _NEXT[self.status]:
+        if self.status == "pending":
             self.status = "started"
             self._started = now
 
     def complete(self, value: T_EventResultType | None, duration: float, *, forwarded: bool = False) -> None:
         """Record the handler's value; *duration* in seconds."""
-        if "completed" in _NEXT[self.status]:
+        if self._duration is None:
             self.status = "completed"
             self.result = value
             self.forwarded = forwarded
@@ -154,7 +149,7 @@ class EventResult(Generic[T_EventResultType]):
 
     def fail(self, error: BaseException, duration: float = 0.0) -> None:
         """Record the handler's error; *duration* in seconds."""
-        if "error" in _NEXT[self.status]:
+        if self._duration is None:
             self.status = "error"
             self.error = error
             self._duration = duration

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from contextvars import Context, copy_context
 from functools import partial
 from itertools import chain
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -26,8 +27,9 @@ from bubus import _dispatch
 from bubus._alarm import Alarm
 from bubus._context import current_call, live_call
 from bubus._guard import Guard
-from bubus._state import DONE, QUEUED, RUNNING, EventState, Share, new_state, state_of
-from bubus._statistics import Counters, Statistics
+from bubus._state import DONE, NO_CONTEXT, QUEUED, RUNNING, EventState, Share, set_state, state_of
+from bubus._statistics import Statistics
+from bubus._tasks import spawn
 from bubus._tree import escape
 from bubus._waiting import unblock_rest
 from bubus.errors import (
@@ -42,7 +44,7 @@ from bubus.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bubus._bus import EventBus
     from bubus._context import Call
@@ -52,8 +54,11 @@ if TYPE_CHECKING:
     from bubus._history import History
     from bubus._ledger import Debt, Ledger
     from bubus._plan import Plan
+    from bubus._state import Outcome
 
 logger = logging.getLogger("bubus")
+
+OUTCOMES: tuple[Outcome, ...] = ("failed", "cancelled", "unhandled")
 
 # Memory is looked at with the first completed event and every 25th after it.
 _MEMORY_CHECK = 25
@@ -75,7 +80,7 @@ class Scheduler:
     history: History
     expectations: Expectations
     options: _dispatch.Options
-    max_pending: int | None
+    max_pending: float
     warn_of_memory: Callable[[], None]
     """Warns once if all buses together hold too much."""
 
@@ -85,13 +90,19 @@ class Scheduler:
     plans: dict[Share, Plan] = attrs.Factory(dict[Share, "Plan"])
     """How to run what was recovered or replayed."""
 
-    counters: Counters = attrs.Factory(Counters)
+    accepted: int = 0
+    completed: int = 0
+    outcomes: dict[Outcome, int] = attrs.Factory(lambda: dict.fromkeys(OUTCOMES, 0))
+    """How many events had one that is worth a word."""
 
     loop: asyncio.AbstractEventLoop | None = None
     """The loop this bus runs in, once it has been used."""
 
     _bytes_told: int = 0
     """What the history held when all buses were last added up."""
+
+    closing: bool = False
+    """Whether `dispatch` has to look whether it is allowed at all: while a `stop` runs, and after the last."""
 
     _stops: int = 0
     """Calls of `stop` that have not returned."""
@@ -105,6 +116,9 @@ class Scheduler:
     _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict[Share, None])
     _running: dict[Share, None] = attrs.Factory(dict[Share, None])
     alarm: Alarm = attrs.Factory(lambda self: Alarm(self._running), takes_self=True)
+    epoch: float = 0.0
+    """What makes a Unix time of a reading of `time.monotonic`; taken anew whenever the bus begins with something."""
+
     _draining: bool = False
     _left: int = _TURN
     """How many events may still run before the loop must get a turn; awaited ones count too."""
@@ -123,15 +137,13 @@ class Scheduler:
 
     def statistics(self) -> Statistics:
         """Return the counters as they are now."""
-        counters, pending = self.counters, len(self._queue)
+        pending = len(self._queue)
         return Statistics(
-            accepted=counters.accepted,
+            accepted=self.accepted,
             pending=pending,
-            started=counters.accepted - counters.completed - pending,
-            completed=counters.completed,
-            failed=counters.failed,
-            cancelled=counters.cancelled,
-            unhandled=counters.unhandled,
+            started=self.accepted - self.completed - pending,
+            completed=self.completed,
+            **self.outcomes,
         )
 
     @property
@@ -146,7 +158,7 @@ class Scheduler:
 
     # -- accepting ---------------------------------------------------------------------------------------------------
 
-    def accept(self, event: BaseEvent[Any], bus: EventBus, plan: Plan | None = None) -> None:
+    def accept(self, event: BaseEvent[Any], bus: EventBus, plan: Plan | None = None) -> None:  # noqa: C901, PLR0912 - one look each; calls cost more
         """
         Queue *event*, or raise and leave no trace of it.
 
@@ -172,19 +184,28 @@ class Scheduler:
         state = state_of(event)
         if state is not None and self._has(event, state, call, loop):
             return
-        self._check_free(event, call, plan)
+        if self.closing:
+            self._check_open(call)
+        if len(self._queue) >= self.max_pending and call is None and plan is None:
+            raise self._too_many()
+        if event.event_id in self.history.events:
+            self._check_id(event)
         debt = None if self.ledger is None else self._admit(self.ledger, event, None if state else call, plan)
         if state is None:
-            state = new_state(event, loop)
+            state = EventState(loop, {}, (self.bus_id,))
+            share = Share(event, state, bus, self, copy_context())
+            state.shares = (share,)
             if call is not None:
                 _make_child(event, state, call)
-        share = Share(event, state, bus, self, copy_context())
+            set_state(event, state)
+        else:
+            share = Share(event, state, bus, self, copy_context())
+            state.accept(share, self.bus_id)
         if debt is not None or plan is not None:
             self._remember(share, debt, plan)
-        state.accept(share, self.bus_id)
         event.event_path.append(self.bus_name)
         self.stopped = False
-        self.counters.accepted += 1
+        self.accepted += 1
         self.history.add(event)
         if self.expectations.waiting:
             self.expectations.resolve(event)
@@ -218,14 +239,6 @@ class Scheduler:
         if state.loop is not loop:
             self._check_loop(state.loop, loop)
         return False
-
-    def _check_free(self, event: BaseEvent[Any], call: Call | None, plan: Plan | None) -> None:
-        if self._stops or self.closed:
-            self._check_open(call)
-        if call is None and self.max_pending is not None and len(self._queue) >= self.max_pending and plan is None:
-            raise self._too_many()
-        if event.event_id in self.history.events:
-            self._check_id(event)
 
     def _check_forward(self, event: BaseEvent[Any], call: Call | None) -> None:
         # A ring or diamond of forwards comes back here from inside a handler of this same event.
@@ -308,63 +321,74 @@ class Scheduler:
         """Begin with the queue now, if nothing runs."""
         if self.loop is None or self._draining or self._running or not self._queue:
             return
-        self.cut_off_if_ending()
+        if self._guard is not None:
+            self.cut_off_if_ending()
+        self.epoch = time() - monotonic()
         self._draining = True
         try:
             self._drain()
         finally:
             self._draining = False
-        self._go_on(self.loop)
+        self._go_on()
 
     def _drain(self) -> None:
         queue, running = self._queue, self._running
         while queue and not running and self._left > 0:
-            if self.ledger is not None and self.ledger.holds(next(iter(queue))):
+            if self.ledger is not None and self._is_held():
                 break
-            share, _ = queue.popitem(last=False)
-            self._left -= 1
-            self._begin(share, 0)
-            if share.leaving is not None:
-                self._left = 0  # nothing may run before that has left
+            self._begin(queue.popitem(last=False)[0], 0)
 
     def _begin(self, share: Share, nesting: int) -> bool:
         """Run what does not suspend of an event; tell whether that was all of it."""
+        self._left -= 1
         share.stage = RUNNING
         self._running[share] = None
-        _dispatch.begin(share, self._handlers(share), self.options, nesting)
-        if not _dispatch.go_on(share, self.options):
+        if not _dispatch.run(share, self._handlers(share) if self.plans else self.registry.match(share.event), nesting):
             return False
         self._finish(share)
         return True
 
     def _handlers(self, share: Share) -> Sequence[Handler]:
         handlers = self.registry.match(share.event)
-        plan = self.plans.pop(share, None) if self.plans else None
+        plan = self.plans.pop(share, None)
         return handlers if plan is None else plan.select(share, handlers)
 
     def proceed(self, share: Share) -> None:
         """Go on with *share*: the handlers it had to wait for have settled."""
-        if share.stage is DONE or not _dispatch.go_on(share, self.options):
+        if share.stage is DONE or not _dispatch.go_on(share):
             return
         self._finish(share)
         if share.behind is not None:
-            self._begin_each(share.behind, 0)
-        elif self.loop is not None and not self.loop.is_closed():
-            self._go_on(self.loop)
+            self.run_each(share.behind)
+        self._go_on()
 
-    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """See to it that what is left gets its turn; where nothing is, let go of what only work needs."""
-        held = self.ledger is not None and self._queue and self.ledger.holds(next(iter(self._queue)))
-        if self._queue and self._turn is None and not self._running and not held:
-            self._ask_for_turn(loop)
+    def _go_on(self) -> None:
+        """See to it that what is left gets its turn."""
         if self._running or self._queue:
-            if self._guard is None:
-                self._guard = Guard(self._cut_off, loop.create_future())
-                self._guard.start(loop)
+            self._wait_for_more()
         elif self._guard is not None:
+            self._rest(self._guard)
+
+    def _wait_for_more(self) -> None:
+        loop = self.loop
+        if loop is None or loop.is_closed():
+            return
+        if self._turn is None and not self._running and not self._is_held():
+            self._ask_for_turn(loop)
+        if self._guard is None:
+            self._guard = Guard(self._cut_off, loop.create_future())
+            self._guard.start(loop)
+
+    def _is_held(self) -> bool:
+        """Tell whether the next event in the queue must wait for the log."""
+        return self.ledger is not None and self.ledger.holds(next(iter(self._queue)))
+
+    def _rest(self, guard: Guard) -> None:
+        """Let go of what only work needs."""
+        self._guard = None
+        if self.loop is not None and not self.loop.is_closed():
             self.alarm.clear()
-            self._guard.end()
-            self._guard = None
+            guard.end()
 
     def _finish(self, share: Share) -> None:
         """Give this bus' share of an event back: the one place where it becomes done."""
@@ -372,13 +396,14 @@ class Scheduler:
             return
         share.stage = DONE
         self._running.pop(share, None)
-        share.context = None
+        share.context = NO_CONTEXT
         state = share.state
         if state.open_work > 1:
             unblock_rest(state)
         if share.leaving is not None and not state.loop.is_closed():
             state.leaving = True
             state.loop.call_soon(_leave, share.leaving)
+            self._left = 0  # nothing may run before that has left
         state.release()
         if self._idle:
             self._tell_idle()
@@ -389,50 +414,52 @@ class Scheduler:
         """Return the states of all events in the queue."""
         return [share.state for share in self._queue]
 
-    def run_out_of_turn(self, shares: Iterable[Share], nesting: int) -> None:
-        """Take *shares* out of the queue and run them one after another, beside what runs already."""
-        self._begin_each(iter(list(shares)), nesting)
+    def run_out_of_turn(self, share: Share, nesting: int) -> None:
+        """Take *share* out of the queue and run it, beside what runs already."""
+        self.epoch = time() - monotonic()
+        if self.ledger is not None:  # which may hold it
+            self.run_each(iter((share,)))
+            return
+        self._take(share, nesting)
+        if not self._draining:
+            self._go_on()
 
-    def _begin_each(self, shares: Iterator[Share], nesting: int) -> None:
+    def run_each(self, shares: Iterator[Share]) -> None:
+        """Do with *shares* what `run_out_of_turn` does, one after another."""
         for share in shares:
             if share.stage is QUEUED:
                 if self.ledger is not None and (debt := self.ledger.held.get(share)):
-                    debt.then = partial(self._begin_each, chain((share,), shares), 0)
+                    debt.then = partial(self.run_each, chain((share,), shares))
                     break
-                del self._queue[share]
-                self._left -= 1
-                if not self._begin(share, nesting):
+                if not self._take(share, 0):
                     share.behind = shares
                     break
-        if self.loop is not None and not self._draining and not self.loop.is_closed():
-            self._go_on(self.loop)
+        if not self._draining:
+            self._go_on()
+
+    def _take(self, share: Share, nesting: int) -> bool:
+        del self._queue[share]
+        return self._begin(share, nesting)
 
     # -- the end of an event -----------------------------------------------------------------------------------------
 
     def event_completed(self, share: Share) -> None:
         """Count the event by how it ended, and let the history forget it when its time comes."""
-        counters = self.counters
-        counters.completed += 1
-        if share.cut is not None:
-            counters.cancelled += 1
-        elif share.failed:
-            counters.failed += 1
-        elif not share.calls:
-            counters.unhandled += 1
+        self.completed += 1
+        if share.outcome is not None:
+            self.outcomes[share.outcome] += 1
         share.calls = ()
         self.history.complete(share.event)
-        if counters.completed % _MEMORY_CHECK == 1:
+        if self.completed % _MEMORY_CHECK == 1:
             self._check_memory()
 
     def _check_memory(self) -> None:
-        if self.counters.completed == 1:
-            self.history.measure_latest()
-        else:
-            self.history.measure_completed(_MEMORY_CHECK)
+        if not self.history.measure(_MEMORY_CHECK):
+            return
         held = self.history.bytes
-        if held - self._bytes_told > _NOTICEABLE or self.counters.completed == 1:
-            self.warn_of_memory()
+        if held - self._bytes_told > _NOTICEABLE or self.completed == 1:
             self._bytes_told = held
+            self.warn_of_memory()
 
     # -- stopping ----------------------------------------------------------------------------------------------------
 
@@ -443,7 +470,7 @@ class Scheduler:
             _dispatch.settle_unrun(share, self._handlers(share), error)
             self._finish(share)
             return (), 0.0
-        share.cut = share.cut or error
+        _dispatch.mark_cut(share, error)
         return share.calls, self.options.cancel_grace
 
     def cut_off_if_ending(self) -> None:
@@ -476,7 +503,7 @@ class Scheduler:
 
     def close(self) -> None:
         """End the bus for good."""
-        self.closed = True
+        self.closed = self.closing = True
         self.registry.clear()
         self.history.clear()
         if self.ledger is not None:
@@ -493,17 +520,19 @@ class Scheduler:
         call = live_call()
         spared = call.share if call is not None and call.share in self._running else None
         self._stops += 1
+        self.closing = True
         try:
             await self._finish_within(timeout, spared)
             await self._cut_and_wait(spared, call)
         finally:
             self._stops -= 1
+            self.closing = self.closed or self._stops > 0
             self.stopped = True
 
     def wake(self) -> None:
         """Ask for a turn, if the queue can go on."""
         if self.loop is not None and not self._draining and not self.loop.is_closed():
-            self._go_on(self.loop)
+            self._go_on()
 
     def put_first(self, events: Sequence[BaseEvent[Any]]) -> None:
         """Move events that are queued here to the front, in this order."""
@@ -516,7 +545,7 @@ class Scheduler:
         """Stop at once, from where nobody can wait for it."""
         halted = self._halting is not None and not self._halting.done()
         if not halted and self.loop is not None and not self.loop.is_closed():
-            self._halting = _dispatch.spawn(self.stop(0.0), self.loop, Context(), eager=False)
+            self._halting = spawn(self.stop(0.0), loop=self.loop, context=Context(), eager_start=False)
 
     async def _finish_within(self, timeout: float, spared: Share | None) -> None:
         if timeout <= 0:

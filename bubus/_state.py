@@ -7,6 +7,7 @@ Rule: a status changes in `EventState.start` and `EventState.complete` only, and
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from enum import Enum
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -17,7 +18,6 @@ from bubus.errors import NotDispatchedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextvars import Context
 
     from bubus._bus import EventBus
     from bubus._context import Call, Runner
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bubus._result import EventResult
 
 Status = Literal["pending", "started", "completed"]
+Outcome = Literal["failed", "cancelled", "unhandled"]
 
 
 class Waiter(Protocol):
@@ -41,6 +42,9 @@ class Waiter(Protocol):
 
 
 _NOBODY: Iterator[Call] = iter(())
+
+NO_CONTEXT = Context()
+"""Stands for a context that was let go."""
 
 
 class Stage(Enum):
@@ -62,7 +66,7 @@ class Share:
     state: EventState
     bus: EventBus
     runner: Runner
-    context: Context | None
+    context: Context
     """The dispatcher's context; let go when the handlers have run."""
 
     stage: Stage = QUEUED
@@ -79,7 +83,9 @@ class Share:
     behind: Iterator[Share] | None = None
     """What runs out of turn when this is done."""
 
-    failed: bool = False
+    outcome: Outcome | None = None
+    """What there is to say of how it ended; None: all handlers have returned."""
+
     cut: BaseException | None = None
     """Why this share was cut off, if it was."""
 
@@ -95,8 +101,14 @@ class EventState:
     results: dict[str, EventResult[Any]]
     """By handler id, in run order."""
 
+    bus_ids: tuple[str, ...]
+    """The buses that accepted it: one at first."""
+
+    shares: tuple[Share, ...] = ()
+    """The share of each bus that accepted the event; emptied when it completes."""
+
     status: Status = "pending"
-    open_work: int = 0
+    open_work: int = 1
     """Buses that have accepted the event and not run it, plus children that are not complete."""
 
     depth: int = 0
@@ -104,10 +116,6 @@ class EventState:
 
     parent: EventState | None = None
     """Told when this event completes, then let go."""
-
-    bus_ids: tuple[str, ...] = ()
-    shares: tuple[Share, ...] = ()
-    """The share of each bus that accepted the event; emptied when it completes."""
 
     waiters: list[Waiter] | None = None
     awaited_by: list[Call] | None = None
@@ -126,12 +134,11 @@ class EventState:
     lines: Lines | None = None
     """Set by buses that log the event."""
 
-    def start(self) -> None:
-        """Record that the first bus begins with the event; later ones change nothing."""
-        if self.status == "pending":
-            self.status = "started"
-            self.started = now = monotonic()
-            self.epoch = time() - now
+    def start(self, epoch: float = 0.0) -> None:
+        """Record that the first bus begins with the event; *epoch* makes a Unix time of `time.monotonic`, if known."""
+        self.status = "started"
+        self.started = monotonic()
+        self.epoch = epoch or time() - self.started
 
     def accept(self, share: Share, bus_id: str) -> None:
         """Add the share of one more bus."""
@@ -147,30 +154,37 @@ class EventState:
 
     def release(self) -> None:
         """Tell that one piece of open work is done; completes the event, and its parents, when it was the last."""
+        self.open_work -= 1
         state: EventState | None = self
-        while state is not None:
-            state.open_work -= 1
-            if state.lines is not None and not state.open_work:
+        while state is not None and not state.open_work:
+            if state.lines is not None:
                 state.finish()
                 state.lines.write()
-            state = None if state.open_work else state.complete()
+                if state.open_work:
+                    return
+            state = state.complete()
 
     def finish(self) -> None:
         """Record when all work was done; it may be repeated, and changes nothing then."""
         if self.completed is None:
-            self.completed = now = monotonic()
-            self.epoch = self.epoch or time() - now
+            self.completed = monotonic()
+            if not self.epoch:  # no bus has begun with it
+                self.epoch = time() - self.completed
 
     def complete(self) -> EventState | None:
-        """Record that all work is done, tell all that wait, and return the parent, whose work this was part of."""
+        """Record that all work is done, tell all that wait, and return the parent, which has less open work now."""
         self.finish()
         self.status = "completed"
-        shares, self.shares = self.shares, ()
+        shares = self.shares
+        self.shares = ()
         for share in shares:
             share.runner.event_completed(share)
         if self.waiters is not None:
             self._wake(self.waiters)
-        parent, self.parent = self.parent, None
+        parent = self.parent
+        if parent is not None:
+            self.parent = None
+            parent.open_work -= 1
         return parent
 
     def add_waiter(self, waiter: Waiter) -> None:
@@ -216,8 +230,13 @@ def accepted_state(event: BaseEvent[Any]) -> EventState:
     return state
 
 
-def new_state(event: BaseEvent[Any], loop: asyncio.AbstractEventLoop) -> EventState:
+def set_state(event: BaseEvent[Any], state: EventState) -> None:
     """Give *event* its run-time state; the leading underscore keeps it out of every encoding."""
-    state = EventState(loop, {})
     object.__setattr__(event, _STATE, state)  # also for an event class that is frozen
+
+
+def new_state(event: BaseEvent[Any], loop: asyncio.AbstractEventLoop) -> EventState:
+    """Give *event* the state of one that no bus here has accepted, but that is open all the same."""
+    state = EventState(loop, {}, ())
+    set_state(event, state)
     return state

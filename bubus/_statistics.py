@@ -5,17 +5,6 @@ from __future__ import annotations
 import attrs
 
 
-@attrs.define
-class Counters:
-    """What a bus has done so far."""
-
-    accepted: int = 0
-    completed: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    unhandled: int = 0
-
-
 @attrs.frozen
 class Statistics:
     """

@@ -47,20 +47,18 @@ def _drive(state: EventState) -> Generator[Any, None, None]:
         )
     call = live_call()
     if call is None:
-        yield from _wait_outside(state)
+        _begin(state)
+        if state.open_work or state.leaving:
+            yield from _wait_outside(state)
     else:
         yield from _wait_inside(state, call)
 
 
-def _wait_outside(state: EventState) -> Generator[Any, None, None]:
+def _begin(state: EventState) -> None:
+    """Let every bus that has the event queued begin with its queue, also those that it is forwarded to meanwhile."""
     for share in _shares(state):
         if share.stage is QUEUED:
             share.runner.start()
-    while state.open_work:
-        yield from _until_completed(state)
-    if state.leaving:
-        # A SystemExit is on its way through the loop: nothing of the program may run before it has left.
-        yield
 
 
 def _shares(state: EventState) -> Iterator[Share]:
@@ -69,6 +67,14 @@ def _shares(state: EventState) -> Iterator[Share]:
     while seen < len(state.shares):
         yield state.shares[seen]
         seen += 1
+
+
+def _wait_outside(state: EventState) -> Generator[Any, None, None]:
+    while state.open_work:
+        yield from _until_completed(state)
+    if state.leaving:
+        # A SystemExit is on its way through the loop: nothing of the program may run before it has left.
+        yield
 
 
 def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
@@ -92,7 +98,7 @@ def _take_out_of_turn(state: EventState, call: Call) -> bool:
     begun_before = False
     for share in _shares(state):
         if share.stage is QUEUED:
-            share.runner.run_out_of_turn((share,), call.nesting + 1)
+            share.runner.run_out_of_turn(share, call.nesting + 1)
         else:
             begun_before = True
     return begun_before
@@ -216,13 +222,23 @@ def unblock(state: EventState, candidates: Iterable[EventState]) -> None:
             if share.stage is QUEUED and share.runner in blocked:
                 stuck[share.runner].append(share)
     for runner, shares in stuck.items():
-        runner.run_out_of_turn(shares, 0)
+        runner.run_each(iter(shares))
 
 
 def unblock_rest(state: EventState) -> None:
     """Do what `unblock` does after a bus has run its handlers: for forwards they made, and children they left."""
-    children = () if any(_live_calls(state)) else _open_children(state)
-    unblock(state, (state, *children))
+    if _is_awaited_inside(state):
+        children = () if any(_live_calls(state)) else _open_children(state)
+        unblock(state, (state, *children))
+
+
+def _is_awaited_inside(state: EventState | None) -> bool:
+    """Tell whether a handler waits for the event or one above it: a look that costs little where none does."""
+    while state is not None:
+        if state.awaited_by:
+            return True
+        state = state.parent
+    return False
 
 
 def blocks(call: Call, runner: Runner) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -236,6 +237,10 @@ MODES = [
 ]
 
 
+SLOW_MACHINE = re.compile(r"Executing <.*> took [\d.]+ seconds")
+"""What asyncio's debug mode says of a step of over 0.1 s: it tells of the machine, not of the program."""
+
+
 def run(program: str, loop: str, options: list[str]) -> subprocess.CompletedProcess[str]:
     """Run *program* in a fresh interpreter."""
     return subprocess.run(
@@ -254,7 +259,7 @@ def test_R2_programs_end_by_themselves(name: str, loop: str, options: list[str])
     """Each program ends without `stop()`, with the expected output and exit code, and nothing on stderr."""
     program, code, expected = PROGRAMS[name]
     done = run(program, loop, options)
-    assert done.stderr == ""
+    assert [line for line in done.stderr.splitlines() if not SLOW_MACHINE.fullmatch(line)] == []
     assert done.stdout.splitlines() == expected
     assert done.returncode == code
 

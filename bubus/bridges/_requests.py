@@ -118,7 +118,6 @@ def _open(event: BaseEvent[Any]) -> EventState:
     if call is not None and event.event_parent_id is None:
         object.__setattr__(event, "event_parent_id", call.event.event_id)
     state = new_state(event, asyncio.get_running_loop())
-    state.open_work = 1
     state.start()
     if call is not None and event.event_parent_id == call.event.event_id:
         call.share.state.adopt(state)
