@@ -73,7 +73,7 @@ class Choice:
 
     def admits(self, event: BaseEvent[Any]) -> bool:
         """Tell whether *event* is one of them."""
-        if event.event_parent_id is not None and not self.children:
+        if event.event_parent_id not in (None, event.event_id) and not self.children:
             return False
         created = event.event_created_at
         if (self.since is not None and created < self.since) or (self.until is not None and created >= self.until):
@@ -128,6 +128,8 @@ class Replay:
         """Dispatch *event* as soon as few enough are on their way."""
         await self._free.acquire()
         event.event_path.clear()
+        if event.event_parent_id == event.event_id:  # so an older bubus wrote what it had forwarded
+            object.__setattr__(event, "event_parent_id", None)
         context = copy_context()
         context.run(current_call.set, None)  # it is nobody's child, whoever replays it
         context.run(current_replay.set, self)

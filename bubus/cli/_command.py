@@ -1,4 +1,4 @@
-"""The command line: `bubus demo [FILE]`, `bubus worker MODULE:BUS`."""
+"""The command line: `bubus demo [FILE]`, `bubus worker MODULE:BUS`; `bubus log` has a module of its own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import click
 
 from bubus._tree import escape
 from bubus.cli import _demo, _report, _supervisor, _worker
+from bubus.cli._log import log, reported
 from bubus.errors import BridgeConnectError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def bubus() -> None:
 @bubus.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def demo(file: Path | None, *, as_json: bool) -> None:
+@click.option("--log", "log_path", type=click.Path(path_type=Path), help="Log the events of the orders' bus there.")
+def demo(file: Path | None, *, as_json: bool, log_path: Path | None) -> None:
     """
     Put a shop's orders through three event buses and sum up what happened.
 
@@ -56,8 +58,8 @@ def demo(file: Path | None, *, as_json: bool) -> None:
     """
     # failing handlers are part of the show and counted in the summary: no warning for each
     logging.getLogger("bubus").setLevel(logging.ERROR)
-    with _opened(file) as (lines, name, size), _watcher(name, size) as watcher:
-        summary = asyncio.run(_demo.run(lines, watcher))
+    with reported(), _opened(file) as (lines, name, size), _watcher(name, size) as watcher:
+        summary = asyncio.run(_demo.run(lines, watcher, log_path))
     _print(summary, as_json=as_json)
 
 
@@ -121,6 +123,9 @@ def _work_alone(job: _worker.Job) -> None:
         raise click.UsageError(str(error)) from None
     except BridgeConnectError as error:
         raise click.ClickException(str(error)) from None
+
+
+bubus.add_command(log)
 
 
 def run() -> None:

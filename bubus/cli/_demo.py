@@ -15,6 +15,8 @@ from bubus.cli._shop import Shop
 from bubus.cli._summary import Summary
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bubus.cli._lines import Line
     from bubus.cli._orders import OrderPlaced
 
@@ -29,10 +31,20 @@ class Watcher(Protocol):
         """Take notice of *line* and of what is wrong with it, if anything."""
 
 
-async def run(file: IO[bytes], watcher: Watcher) -> Summary:
-    """Put every intact order of *file* through the shop and return what was counted."""
+async def run(file: IO[bytes], watcher: Watcher, log: Path | None = None) -> Summary:
+    """
+    Put every intact order of *file* through the shop and return what was counted.
+
+    Args:
+        file: One order a line.
+        watcher: Told of each line.
+        log: Where the orders' bus logs its events.
+
+    Raises:
+        LogError: If that is not possible.
+    """
     began = perf_counter()
-    async with EventBus("orders") as orders, EventBus("payments") as payments, EventBus("audit") as audit:
+    async with EventBus("orders", wal_path=log) as orders, EventBus("payments") as payments, EventBus("audit") as audit:
         shop = Shop(orders, payments, audit)
         shop.open()
         summary = Summary(audited=shop.audited)

@@ -1,0 +1,73 @@
+"""What a log holds, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bubus.wal import LogRecord
+
+_MOST_NAMES: Final = 1000
+OTHERS: Final = "(others)"
+"""Counts what has one of too many names: how many there are is up to whoever wrote the log."""
+
+
+@attrs.define
+class LogStatistics:
+    """Counts the lines of a log."""
+
+    lines: int = 0
+    bytes: int = 0
+    """Of the lines, uncompressed."""
+
+    failed: int = 0
+    """Events of which a handler failed."""
+
+    first: datetime | None = None
+    last: datetime | None = None
+    """When the earliest and latest of its events were created."""
+
+    types: Counter[str] = attrs.Factory(Counter[str])
+    handlers: Counter[str] = attrs.Factory(Counter[str])
+    seconds: Counter[str] = attrs.Factory(Counter[str])
+    """That the handlers took, by name."""
+
+    def add(self, record: LogRecord) -> None:
+        """Count one line."""
+        self.lines += 1
+        self.bytes += len(record.data) + 1
+        self.types[_name(record.event_type, self.types)] += 1
+        created = record.head.event_created_at
+        if created is not None:
+            self.first = created if self.first is None else min(self.first, created)
+            self.last = created if self.last is None else max(self.last, created)
+        results = record.results.values()
+        self.failed += any(result.status == "error" for result in results)
+        for result in results:
+            name = _name(f"{result.eventbus_name}.{result.handler_name}", self.handlers)
+            self.handlers[name] += 1
+            self.seconds[name] += result.duration or 0.0  # pyright: ignore[reportArgumentType] - a Counter adds floats too
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all as JSON has it."""
+        return {
+            "lines": self.lines,
+            "bytes": self.bytes,
+            "failed": self.failed,
+            "first": self.first and self.first.isoformat(),
+            "last": self.last and self.last.isoformat(),
+            "types": dict(self.types.most_common()),
+            "handlers": {
+                name: {"calls": calls, "seconds": round(self.seconds[name], 6)}
+                for name, calls in self.handlers.most_common()
+            },
+        }
+
+
+def _name(name: str, known: Counter[str]) -> str:
+    return name if name in known or len(known) < _MOST_NAMES else OTHERS
