@@ -115,18 +115,24 @@ def Field(  # noqa: N802 - pydantic's name
 
 
 @overload
-def PrivateAttr(default: T) -> T: ...
+def PrivateAttr(default: T, *, init: Literal[False] = ...) -> T: ...
 @overload
-def PrivateAttr(*, default_factory: Callable[[], T]) -> T: ...
+def PrivateAttr(*, default_factory: Callable[[], T], init: Literal[False] = ...) -> T: ...
 @overload
-def PrivateAttr() -> Any: ...
-def PrivateAttr(default: Any = MISSING, *, default_factory: Callable[[], Any] | None = None) -> Any:  # noqa: N802 - pydantic's name
+def PrivateAttr(*, init: Literal[False] = ...) -> Any: ...
+def PrivateAttr(  # noqa: N802 - pydantic's name
+    default: Any = MISSING,
+    *,
+    default_factory: Callable[[], Any] | None = None,
+    init: Literal[False] = False,  # noqa: ARG001 - for type checkers only
+) -> Any:
     """
     Declare an attribute that is no field: not validated, written, dumped or shown. Its name begins with ``_``.
 
     Args:
         default: Its first value; each event has a copy of its own.
         default_factory: Called for the first value of each event.
+        init: Always False: tells type checkers that the constructor has no such argument.
 
     Raises:
         DefinitionError: If there are two defaults.
