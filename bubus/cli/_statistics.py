@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -34,7 +34,7 @@ class LogStatistics:
 
     types: Counter[str] = attrs.Factory(Counter[str])
     handlers: Counter[str] = attrs.Factory(Counter[str])
-    seconds: Counter[str] = attrs.Factory(Counter[str])
+    seconds: defaultdict[str, float] = attrs.Factory(lambda: defaultdict[str, float](float))
     """That the handlers took, by name."""
 
     def add(self, record: LogRecord) -> None:
@@ -51,7 +51,7 @@ class LogStatistics:
         for result in results:
             name = _name(f"{result.eventbus_name}.{result.handler_name}", self.handlers)
             self.handlers[name] += 1
-            self.seconds[name] += result.duration or 0.0  # pyright: ignore[reportArgumentType] - a Counter adds floats too
+            self.seconds[name] += result.duration or 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return all as JSON has it."""
