@@ -44,6 +44,7 @@ BubusError
 ├── BridgeError                           a bridge, or the server behind it
 │   ├── BridgeConnectError(ConnectionError) the server or its stream cannot be used
 │   ├── BridgeUnavailable(ConnectionError)  the server did not answer; the outcome is unknown
+│   │   └── StreamFull                    it answered that it has no room now
 │   ├── BridgeRefused(ValueError)         the server will never take this event
 │   ├── BridgeStateError(RuntimeError)    used before `start()` or after `stop()`
 │   ├── BridgeFull(RuntimeError)          too many events wait for the server
@@ -297,6 +298,10 @@ class BridgeConnectError(BridgeError, ConnectionError):
 
 class BridgeUnavailable(BridgeError, ConnectionError):  # noqa: N818 - names a state
     """The server did not answer: what was asked may or may not have been done."""
+
+
+class StreamFull(BridgeUnavailable):
+    """The stream, or the server, has no room for an event now; it may have later."""
 
 
 class BridgeRefused(BridgeError, ValueError):  # noqa: N818 - names an outcome

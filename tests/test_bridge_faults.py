@@ -409,8 +409,8 @@ async def test_the_lease_of_a_group_that_exists_is_kept(caplog: pytest.LogCaptur
     assert "which is used here too" in caplog.text
 
 
-async def test_a_full_stream_makes_sending_wait(kind: type[Server]) -> None:
-    """Nothing that was not read is thrown away: with max_events the sender waits for room."""
+async def test_a_full_stream_makes_sending_wait(kind: type[Server], caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing that was not read is thrown away: with max_events the sender waits for room, and says so once."""
     stream, url = new_stream(), shared(kind).url
     async with bridge_to(url, stream, "g", max_events=3) as bridge:
         for number in range(3):
@@ -418,6 +418,8 @@ async def test_a_full_stream_makes_sending_wait(kind: type[Server]) -> None:
         sending = asyncio.create_task(bridge.dispatch(Ordered(number=3)))
         await asyncio.sleep(0.1)
         assert not sending.done()
+        assert caplog.text.count("sending waits for room") == 1
+        assert "does not answer" not in caplog.text
         if isinstance(bridge.transport, RedisTransport):  # what every group has done makes room there
             effects = Effects()
             bridge.on(Ordered, effects.handle)

@@ -457,6 +457,30 @@ async def test_unknown_events_are_forwarded_byte_for_byte(engine: Engine, stream
     assert (known.order_id, known.model_extra) == (5, {"later_field": {"z": 1.0}})
 
 
+class Moved(BaseEvent[None], version="2"):
+    """An event of which there are several versions."""
+
+    place: str = ""
+
+
+async def test_a_newer_version_passes_through_as_it_is(engine: Engine, stream: str) -> None:
+    """While programs are updated one by one: handlers of the class get it undecoded, and it goes on unchanged."""
+    receiver = engine.bridge(stream, "g")
+    found = collect(receiver, Moved)
+    schema = Moved(place="x").event_schema.rpartition("@")[0]
+    bodies = [
+        b'{"event_type":"Moved","event_schema":"%b@%d","event_id":"018f8e40-0000-7000-8000-00000000000%d","to":[1.0]}'
+        % (schema.encode(), version, version)
+        for version in (2, 3)
+    ]
+    async with receiver:
+        await receiver.transport.publish([Message(str(number), body) for number, body in enumerate(bodies)])
+        await until(lambda: len(found) == 2)
+    assert [type(event) for event in found] == [Moved, BaseEvent]
+    assert [event.model_extra for event in found] == [{"to": [1.0]}, {"to": [1.0]}]
+    assert [route.body for event in found if (route := route_of(event))] == bodies
+
+
 async def test_a_received_event_that_was_changed_is_forwarded_as_it_is_now(engine: Engine, stream: str) -> None:
     """Only what nobody changed keeps its bytes."""
     second = new_stream()

@@ -16,7 +16,7 @@ import attrs
 
 from bubus.bridges._base import logger, safe
 from bubus.bridges._link import Link, Patience
-from bubus.errors import BridgeFull, BridgeRefused, BridgeStateError, BridgeUnavailable
+from bubus.errors import BridgeFull, BridgeRefused, BridgeStateError, BridgeUnavailable, StreamFull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,12 +54,17 @@ class Sender:
         self._outbox = outbox
         self._max_waiting = max_waiting
         self._queue: deque[Parcel] = deque()
+        self._batch: list[Parcel] = []
+        """What is being sent."""
+
         self._task: asyncio.Task[None] | None = None
+        self._is_full = False
+        """Whether it was said that there is no room."""
 
     @property
     def waiting(self) -> int:
-        """How many messages wait to be sent."""
-        return len(self._queue)
+        """How many messages the server does not have yet."""
+        return len(self._queue) + len(self._batch)
 
     def resume(self, messages: Sequence[Message]) -> None:
         """Send what the outbox held from before."""
@@ -85,7 +90,7 @@ class Sender:
 
     async def send_now(self, message: Message) -> None:
         """Return when the server itself has *message*; otherwise like `send`."""
-        if len(self._queue) >= self._max_waiting:
+        if self.waiting >= self._max_waiting:
             raise BridgeFull(f"{self._max_waiting} events (max_waiting) wait for the server already")
         waiter = asyncio.get_running_loop().create_future()
         self._queue.append(Parcel(message, waiter))
@@ -116,13 +121,11 @@ class Sender:
     async def _send_all(self) -> None:
         try:
             while self._queue:
-                batch = self._next_batch()
-                try:
-                    await self._send_batch(batch)
-                except BaseException:
-                    self._queue.extendleft(reversed(batch))
-                    raise
+                self._batch = self._next_batch()
+                await self._send_batch(self._batch)
         finally:
+            self._queue.extendleft(reversed(self._batch))
+            self._batch = []
             self._task = None
 
     def _next_batch(self) -> list[Parcel]:
@@ -159,12 +162,16 @@ class Sender:
             return [error] * len(messages)
 
     def _settled(self, parcel: Parcel, outcome: Exception | None) -> bool:
+        if isinstance(outcome, StreamFull):
+            self._say_full(outcome)
+            return False
         if isinstance(outcome, BridgeUnavailable) or (parcel.waiter is None and not _is_final(outcome)):
             self._link.lost(outcome)
             return False
         if outcome is None:
             self.sent += 1
             self._link.restored()
+            self._is_full = False
         if parcel.waiter is None:
             self._clear(parcel.message, outcome)
         elif parcel.waiter.done():
@@ -174,6 +181,11 @@ class Sender:
         else:
             parcel.waiter.set_exception(outcome)
         return True
+
+    def _say_full(self, outcome: StreamFull) -> None:
+        if not self._is_full:
+            self._is_full = True
+            logger.warning("%r: sending waits for room: %s", self._transport, safe(outcome))
 
     def _clear(self, message: Message, refusal: Exception | None) -> None:
         """Take a message out of the outbox, since the server has it or never will."""

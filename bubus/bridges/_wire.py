@@ -25,7 +25,7 @@ from bubus._result import EventResult, Origin
 from bubus._state import state_of
 from bubus._tree import escape
 from bubus.bridges._base import Message
-from bubus.errors import BubusError, DefinitionError, EncodeError, InvalidEvent, RemoteError
+from bubus.errors import BubusError, DefinitionError, EncodeError, InvalidEvent, NewerVersionError, RemoteError
 from bubus.wal._frame import BadLine
 from bubus.wal._record import READ_ERRORS, decode_head
 from bubus.wal._typed import shortcut
@@ -42,7 +42,11 @@ MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 _MAX_HEAD_BYTES: Final = 256 * 1024
 _LONGEST_ERROR: Final = 2000
 _RESULT_DEPTH: Final = MAX_DEPTH - 3
-_TYPE: Final = re.compile(rb'\{"event_type":"([A-Za-z_][A-Za-z0-9_.]{0,127})"')
+_BEGINNING: Final = re.compile(
+    rb'\{"event_type":"([A-Za-z_][A-Za-z0-9_.]{0,127})","event_schema":"([\w.<>@+-]{0,512})"'
+)
+"""How events begin that another bubus wrote."""
+
 _ROUTE: Final = "_event_route"
 _NULL: Final = msgspec.Raw(b"null")
 
@@ -190,8 +194,8 @@ class EventDecoder:
         body = delivery.body
         if len(body) > self.max_bytes:
             raise InvalidEvent(f"it has {len(body)} bytes, more than max_event_bytes={self.max_bytes}")
-        name = _type_of(body)
-        cls = registered(name)
+        name, schema = _names_in(body)
+        cls = registered(name, schema)
         event = None if cls is None else self._decode_quickly(body, name, cls)
         snapshot = None
         if event is None:
@@ -219,18 +223,24 @@ def _snapshot(event: BaseEvent[Any]) -> bytes:
         return b""  # who forwards it is told
 
 
-def _type_of(body: bytes) -> str:
-    found = _TYPE.match(body)
+def _names_in(body: bytes) -> tuple[str, str]:
+    """Return the type and schema of an event, as far as they are needed to find its class."""
+    found = _BEGINNING.match(body)
     if found is not None:
-        return found[1].decode()
+        return found[1].decode(), found[2].decode()
     try:
-        return decode_head(body, None).event_type
+        head = decode_head(body, None)
     except BadLine as error:
         raise InvalidEvent(str(error)) from error
+    return head.event_type, head.event_schema
 
 
 def _thoroughly(body: bytes, cls: type) -> BaseEvent[Any]:
-    event: BaseEvent[Any] = decode(body, cls)
+    event: BaseEvent[Any]
+    try:
+        event = decode(body, cls)
+    except NewerVersionError:  # what this program does not know yet passes through it as it is
+        event = decode(body, BaseEvent)
     return event
 
 

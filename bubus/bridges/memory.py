@@ -19,7 +19,7 @@ from bubus._ids import new_id
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict
 from bubus.bridges._bridge import Bridge, BridgeOptions
-from bubus.errors import BridgeUnavailable
+from bubus.errors import BridgeConnectError, BridgeUnavailable, StreamFull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,7 +215,7 @@ class _Stream:
     def _make_room(self) -> None:
         while len(self.entries) >= self.max_events:
             if self.entries[0].unread or not self.groups:
-                raise BridgeUnavailable(f"the stream holds max_events={self.max_events} that were not read by all")
+                raise StreamFull(f"the stream holds max_events={self.max_events} that were not read by all")
             self.entries.popleft()
 
     def _forget_ids(self, now: float) -> None:
@@ -255,7 +255,10 @@ class MemoryTransport:
         del link  # an outage shows in the methods themselves
         loop = asyncio.get_running_loop()
         server = self._server or _servers.setdefault(loop, MemoryServer())
-        server.check()
+        try:
+            server.check()
+        except BridgeUnavailable as error:
+            raise BridgeConnectError(f"{self!r} cannot be used: {error}") from error
         stream = server.stream(self.stream, _base.wanted_shards(self._shards, ordered=ordered), self._max_events)
         _base.agreed_shards(stream.shards, self.stream, self._shards, ordered=ordered)
         if self.group is not None:

@@ -25,7 +25,7 @@ from bubus._ids import new_id
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict, logger, safe
 from bubus.bridges._bridge import Bridge, BridgeOptions
-from bubus.errors import BridgeConnectError, BridgeRefused, BridgeUnavailable
+from bubus.errors import BridgeConnectError, BridgeRefused, BridgeUnavailable, StreamFull
 
 try:
     import nats
@@ -617,7 +617,9 @@ def _problem_in(message: Msg) -> _Problem | None:
 
 
 def _judged(problem: _Problem) -> Exception:
-    if problem.code in (500, 503) or problem.err_code in _FULL:
+    if problem.err_code in _FULL:
+        return StreamFull(problem.description)
+    if problem.code in (500, 503):
         return BridgeUnavailable(problem.description)
     return BridgeRefused(problem.description)
 

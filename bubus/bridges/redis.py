@@ -24,7 +24,7 @@ from bubus._ids import new_id
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict, logger, safe
 from bubus.bridges._bridge import Bridge, BridgeOptions
-from bubus.errors import BridgeConnectError, BridgeRefused, BridgeUnavailable, OptionError
+from bubus.errors import BridgeConnectError, BridgeRefused, BridgeUnavailable, OptionError, StreamFull
 
 try:
     from redis.asyncio import Redis, RedisCluster
@@ -481,7 +481,8 @@ _ID: Final = re.compile(r"[0-9a-f-]{36}")
 
 
 def _unavailable(error: Exception) -> BridgeUnavailable:
-    return BridgeUnavailable(safe(error) or type(error).__name__)
+    text = safe(error) or type(error).__name__
+    return StreamFull(text) if text.startswith(("FULL", "OOM")) else BridgeUnavailable(text)
 
 
 def _delivery(key: str, entry: Entry, attempt: int, *, is_dead: bool = False) -> Delivery:
