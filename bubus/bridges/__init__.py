@@ -1,4 +1,4 @@
-r'''
+r"""
 Events between processes, over an engine that keeps them: NATS JetStream, Redis Streams, or memory.
 
 ```python
@@ -15,8 +15,8 @@ async with bridge:
 
 - *Sent once.* The event on the sending bus completes when the server has acknowledged it, or when an outbox holds it
   (``outbox="path"``: a file, forced to the disk). While the server is away it waits, as long as ``event_timeout`` lets
-  it. Whenever the outcome is unknown (a timeout, a lost reply, a cancelled call) it is sent again under the same id, and
-  the server stores one event per id for `dedupe_seconds`.
+  it. Whenever the outcome is unknown (a timeout, a lost reply, a cancelled call) it is sent again under the same id,
+  and the server stores one event per id for `dedupe_seconds`.
 - *Delivered at least once.* Each group gets every event; its members, in as many processes as you like, share them. One
   is acknowledged when its handlers are done. A worker that dies leaves its events to others after `lease` seconds; a
   slow one keeps them, for it renews the lease.
@@ -63,7 +63,7 @@ day is 290 GB of events and as much again around them: with ``max_age`` of a day
 disk, and 6 to 7 MB a second written to each. Ids of two minutes are 1.4 million, 140 to 210 MB of memory. A single
 stream of NATS or Redis takes tens of thousands of events a second, not much more: divide by kind into several streams
 before that.
-'''
+"""
 
 from __future__ import annotations
 
