@@ -11,6 +11,7 @@ who = await bus.dispatch(UserLoginEvent(username="alice")).event_result()
 ```
 """
 
+from bubus import helpers as helpers, logging as logging, models as models, service as service
 from bubus._bus import EventBus as EventBus, EventClass as EventClass
 from bubus._config import ConfigDict as ConfigDict
 from bubus._event import BaseEvent as BaseEvent
@@ -22,6 +23,12 @@ from bubus._retry import retry as retry
 from bubus._statistics import Statistics as Statistics
 from bubus._words import Field as Field
 from bubus.errors import BubusError as BubusError, ValidationError as ValidationError
+from bubus.models import (
+    EventHandler as EventHandler,
+    PythonIdentifierStr as PythonIdentifierStr,
+    PythonIdStr as PythonIdStr,
+    UUIDStr as UUIDStr,
+)
 from bubus.wal import WriteAheadLog as WriteAheadLog
 
 __all__ = [
@@ -30,12 +37,16 @@ __all__ = [
     "ConfigDict",
     "EventBus",
     "EventClass",
+    "EventHandler",
     "EventResult",
     "Field",
+    "PythonIdStr",
+    "PythonIdentifierStr",
     "RecoveryReport",
     "ReplayReport",
     "Statistics",
     "Subscription",
+    "UUIDStr",
     "ValidationError",
     "WriteAheadLog",
     "retry",

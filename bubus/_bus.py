@@ -16,11 +16,13 @@ from bubus._context import live_call
 from bubus._dispatch import Options
 from bubus._event import BaseEvent, tree_row
 from bubus._expect import Expectation, Expectations, Predicate, Waiting
-from bubus._handlers import AnyHandler, Registry, Subscription, normalize_pattern
+from bubus._handlers import Registry, Subscription, describe_key, normalize_pattern
 from bubus._history import History
 from bubus._ids import new_id
 from bubus._ledger import Ledger
+from bubus._live_handlers import LiveHandlers
 from bubus._model import EventMeta
+from bubus._older_bus import OlderBus
 from bubus._plan import inherited_plan, replaying
 from bubus._recovery import RecoveryReport, recover
 from bubus._replay import Choice, ReplayReport, checked_moment, replay
@@ -43,7 +45,7 @@ from bubus.wal import Newer, OnDamage, WriteAheadLog
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable
     from concurrent.futures import Future
     from datetime import datetime
     from types import TracebackType
@@ -117,7 +119,7 @@ _MEMORY_LIMIT = 50 * 1024 * 1024
 _instances_lock = threading.RLock()
 
 
-class EventBus:
+class EventBus(OlderBus):
     """
     An event bus: handlers are registered with `on`, events are given to `dispatch`.
 
@@ -176,7 +178,7 @@ class EventBus:
         self._scheduler = Scheduler(
             bus_id=self.id,
             bus_name=self.name,
-            registry=Registry(self.id, self.name),
+            registry=Registry(self.id, self.name, _forward_name),
             history=History(math.inf if max_history_size is None else max_history_size),
             expectations=Expectations(),
             options=Options(
@@ -242,20 +244,21 @@ class EventBus:
 
     def _register(self, pattern: object, handler: object, *, once: bool) -> object:
         if handler is not _UNSET:
-            return self._subscribe(pattern, handler, once=once)
+            return self._subscribe(pattern, handler, once=once, stacklevel=5)
         normalize_pattern(pattern)
 
         def decorate(function: object) -> object:
-            self._subscribe(pattern, function, once=once)
+            self._subscribe(pattern, function, once=once, stacklevel=4)
             return function
 
         return decorate
 
-    def _subscribe(self, pattern: object, handler: object, *, once: bool) -> Subscription:
+    def _subscribe(self, pattern: object, handler: object, *, once: bool, stacklevel: int) -> Subscription:
         registry = self._scheduler.registry
-        target = _forward_target(handler)
-        forwards_to = None if target is None else target.name
-        return Subscription(registry.add(pattern, handler, once=once, forwards_to=forwards_to), registry)
+        name = registry.namesake(pattern, handler)
+        if name is not None:
+            _warn_of_namesake(name, pattern, stacklevel)
+        return Subscription(registry.add(pattern, handler, once=once), registry)
 
     @overload
     def off(self, subscription: Subscription, /) -> None: ...
@@ -275,9 +278,9 @@ class EventBus:
             raise NotSubscribedError(f"{pattern.handler.name} is not registered on bus {self.name!r} (any more)")
 
     @property
-    def handlers(self) -> Mapping[str, list[AnyHandler]]:
-        """The registered callables by the name of their pattern."""
-        return self._scheduler.registry.by_name()
+    def handlers(self) -> LiveHandlers:
+        """The registered callables by the name of their pattern; what is changed in it is registered or taken out."""
+        return LiveHandlers(self._scheduler.registry)
 
     # -- dispatching -------------------------------------------------------------------------------------------------
 
@@ -418,6 +421,11 @@ class EventBus:
     def history_bytes(self) -> int:
         """Bytes that the remembered events hold, as last measured: when the process has grown much, and in `stop`."""
         return self._scheduler.history.bytes
+
+    def _check_total_memory_usage(self) -> None:
+        """Measure what this bus remembers now, and warn if all buses together hold too much."""
+        self._scheduler.history.measure_latest()
+        _warn_of_memory(again=True)
 
     def statistics(self) -> Statistics:
         """Return counts of what has become of all events so far."""
@@ -579,12 +587,22 @@ def _no_event(value: object) -> NotAnEventError:
     return NotAnEventError(f"cannot dispatch {describe_value(value)}: make an instance of a BaseEvent subclass")
 
 
-def _forward_target(handler: object) -> EventBus | None:
-    """Return the bus whose `dispatch` *handler* is, if it is one."""
+def _forward_name(handler: object) -> str | None:
+    """Return the name of the bus whose `dispatch` *handler* is, if it is one; programs may have wrapped that."""
     owner = getattr(handler, "__self__", None)
-    if isinstance(owner, EventBus) and getattr(handler, "__name__", None) == "dispatch":
-        return owner
+    if isinstance(owner, EventBus) and (handler == owner.dispatch or getattr(handler, "__name__", None) == "dispatch"):
+        return owner.name
     return None
+
+
+def _warn_of_namesake(name: str, pattern: object, stacklevel: int) -> None:
+    """Warn of a handler called as another one of the same pattern: results are told apart by name often enough."""
+    warnings.warn(
+        f"a handler named {name} is registered for {describe_key(normalize_pattern(pattern))!r} already, so results "
+        "by name are ambiguous; give each handler a name of its own, or off() the first one",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -648,11 +666,12 @@ def _checked_seconds(option: str, value: object, *, infinite: bool = False) -> f
 _memory_warned = False
 
 
-def _warn_of_memory() -> None:
+def _warn_of_memory(*, again: bool = False) -> None:
+    """Warn if all buses together hold too much; once per process, unless *again*."""
     global _memory_warned  # noqa: PLW0603 - once per process
     held = {bus.name: bus.history_bytes for bus in _all_buses()}
     total = sum(held.values())
-    if total <= _MEMORY_LIMIT or _memory_warned:
+    if total <= _MEMORY_LIMIT or (_memory_warned and not again):
         return
     _memory_warned = True
     largest = sorted(held.items(), key=lambda item: item[1], reverse=True)

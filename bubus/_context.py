@@ -57,6 +57,10 @@ class Runner(Protocol):
         """Cut *share* off for the reason *error*; return its running handlers, and the seconds they have to end."""
         ...
 
+    def cancel_pending(self, share: Share, error: BaseException) -> None:
+        """Settle those handlers of *share* that have not begun, for the reason *error*."""
+        ...
+
     def settle_leftovers(self) -> None:
         """Settle what a closed event loop has left behind."""
         ...

@@ -75,12 +75,12 @@ class Options:
 # -- the handlers of one event -------------------------------------------------------------------------------------
 
 
-def run(share: Share, handlers: Sequence[Handler], nesting: int) -> bool:
-    """Make a pending record for every handler, in order, then do what `go_on` does."""
+def run(share: Share, handlers: Sequence[Handler], nesting: int, timeout: float | None = None) -> bool:
+    """Make a pending record for every handler, in order, then `go_on`; *timeout* in seconds, else the event says."""
     state, runner = share.state, share.runner
     if state.status == "pending":
         state.start(runner.epoch)
-    share.calls = calls = _open_calls(share, handlers, nesting)
+    share.calls = calls = _open_calls(share, handlers, nesting, timeout)
     share.waiting = iter(calls)
     if state.depth > runner.options.max_depth:
         _refuse_depth(share, runner.options)
@@ -102,9 +102,11 @@ def go_on(share: Share) -> bool:
     return not share.active
 
 
-def _open_calls(share: Share, handlers: Sequence[Handler], nesting: int) -> list[Call]:
+def _open_calls(share: Share, handlers: Sequence[Handler], nesting: int, timeout: float | None = None) -> list[Call]:
     event, results = share.event, share.state.results
-    event_id, timeout, kind = event.event_id, event.event_timeout, event.event_result_type
+    event_id, kind = event.event_id, event.event_result_type
+    if timeout is None:
+        timeout = event.event_timeout
     calls: list[Call] = []
     for handler in handlers:
         results[handler.id] = EventResult(event_id, handler.origin, timeout, kind)

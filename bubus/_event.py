@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeGua
 from bubus import _result
 from bubus._context import live_call
 from bubus._model import EventModel
+from bubus._older_event import OlderEvent
 from bubus._state import EventState, Status, accepted_state, state_of
 from bubus._tree import ICONS, Row, describe_error, describe_seconds, describe_value, escape, render
 from bubus._types import T_EventResultType
@@ -24,7 +25,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-class BaseEvent(EventModel, Generic[T_EventResultType]):
+class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
     """
     An event: subclass it, annotate its fields, and say in brackets what its handlers return.
 
@@ -370,10 +371,11 @@ def tree_row(event: BaseEvent[Any]) -> Row:
     name = f"{ICONS[event.event_status]} {escape(event.event_type)}#{event.event_id[-4:]}"
     started, completed = event.event_started_at, event.event_completed_at
     took = f" ({describe_seconds((completed - started).total_seconds())})" if started and completed else ""
-    return Row(name + took, (_result_row(result) for result in event.event_results.values()))
+    return Row(name + took, (result_row(result) for result in event.event_results.values()))
 
 
-def _result_row(result: EventResult[Any]) -> Row:
+def result_row(result: EventResult[Any]) -> Row:
+    """Return *result* as a row, with the events that its handler dispatched below it."""
     name = f"{ICONS[result.status]} {escape(result.eventbus_name)}.{escape(result.handler_name)}"
     if result.forwarded:
         name = f"{ICONS[result.status]} {escape(result.handler_name)}"

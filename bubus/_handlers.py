@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
 
 import attrs
 
+from bubus._callables import handler_name, identified_name, is_coroutine_function, owned_name, qualified_name
 from bubus._event import BaseEvent
 from bubus._model import EventMeta
 from bubus._result import Origin
@@ -16,7 +17,10 @@ from bubus._tree import describe_value
 from bubus.errors import HandlerError, NotSubscribedError, PatternError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
+
+    from bubus._live_handlers import LiveList
 
 AnyHandler = Callable[[Any], object]
 """Any callable of one event, sync or async."""
@@ -109,41 +113,29 @@ def check_handler(handler: object) -> AnyHandler:
     return handler
 
 
-def handler_name(handler: object) -> str:
-    """Return the name results show: a function's ``__name__``, else what it wraps, else its type's."""
-    if isinstance(handler, functools.partial):
-        return handler_name(handler.func)
-    name = getattr(handler, "__name__", None)
-    return name if isinstance(name, str) else type(handler).__name__
-
-
-def qualified_name(handler: object) -> str:
-    """Return ``module.qualname``, which stays the same from one run to the next."""
-    if isinstance(handler, functools.partial):
-        return qualified_name(handler.func)
-    named = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{getattr(named, '__module__', '?')}.{getattr(named, '__qualname__', '?')}"
-
-
-def is_coroutine_function(handler: object) -> bool:
-    """Tell whether calling *handler* gives a coroutine and runs nothing yet."""
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    return inspect.iscoroutinefunction(handler)
-
-
 @attrs.define(eq=False, repr=False)
 class Registry:
     """The handlers of one bus, by class or name, in order of registration."""
 
     _bus_id: str
     _bus_name: str
+    _target: Callable[[object], str | None] = lambda _: None
+    """Names the bus that a callable passes events on to; None for any other callable."""
+
     _by_key: dict[Key, list[Handler]] = attrs.Factory(dict[Key, list[Handler]])
     _cache: dict[tuple[type, str], tuple[Handler, ...]] = attrs.Factory(dict[tuple[type, str], tuple[Handler, ...]])
     _names: dict[str, int] = attrs.Factory(dict[str, int])
     _added: int = 0
 
-    def add(self, pattern: object, function: object, *, once: bool = False, forwards_to: str | None = None) -> Handler:
+    _latest: WeakValueDictionary[tuple[str, str], Handler] = attrs.Factory(
+        WeakValueDictionary["tuple[str, str]", Handler]
+    )
+    """The latest handler of each pattern and name."""
+
+    live: WeakValueDictionary[str, LiveList] | None = None
+    """The lists that somebody holds, by the name of their pattern; they are told of every change."""
+
+    def add(self, pattern: object, function: object, *, once: bool = False) -> Handler:
         """
         Register *function* for *pattern*.
 
@@ -151,40 +143,89 @@ class Registry:
             PatternError: If *pattern* is no event class and no name.
             HandlerError: If *function* cannot be called with one event.
         """
-        key, checked = normalize_pattern(pattern), check_handler(function)
+        handler = self._make(normalize_pattern(pattern), check_handler(function), once=once)
+        self._place(handler)
+        self._changed()
+        return handler
+
+    def _place(self, handler: Handler) -> None:
+        self._by_key.setdefault(handler.key, []).append(handler)
+        self._latest[describe_key(handler.key), self._known_as(handler.function)] = handler
+
+    def _known_as(self, function: object) -> str:
+        target = self._target(function)
+        return owned_name(function) if target is None else f"{target}.dispatch"
+
+    def namesake(self, pattern: object, function: object) -> str | None:
+        """Return the name that *function* shares with the latest handler of the same name and pattern, if any does."""
+        key, name = normalize_pattern(pattern), self._known_as(function)
+        found = self._latest.get((describe_key(key), name))
+        return name if found is not None and found in self._by_key.get(found.key, ()) else None
+
+    def _make(self, key: Key, function: AnyHandler, *, once: bool = False) -> Handler:
         self._added += 1
-        handler_id = self._next_id(checked)
-        name = handler_name(checked) if forwards_to is None else f"{forwards_to}.dispatch"
-        handler = Handler(
-            id=handler_id,
-            name=name,
-            origin=Origin(handler_id, name, self._bus_id, self._bus_name),
+        origin = self._origin(function, self._next_id(function))
+        return Handler(
+            id=origin.handler_id,
+            name=origin.handler_name,
+            origin=origin,
             key=key,
-            function=checked,
-            is_coroutine_function=is_coroutine_function(checked),
-            forwards=forwards_to is not None,
+            function=function,
+            is_coroutine_function=is_coroutine_function(function),
+            forwards=self._target(function) is not None,
             once=once,
             number=self._added,
         )
-        self._by_key.setdefault(key, []).append(handler)
-        self._cache.clear()
-        return handler
+
+    def _origin(self, function: AnyHandler, handler_id: str) -> Origin:
+        target = self._target(function)
+        name = handler_name(function) if target is None else f"{target}.dispatch"
+        return Origin(handler_id, name, self._bus_id, self._bus_name)
+
+    def origin_of(self, function: AnyHandler) -> Origin:
+        """Return where results of *function* come from; for one that is not registered, by its identity."""
+        found = self._registered(function)
+        return self._origin(function, f"{self._bus_id}:{identified_name(function)}") if found is None else found.origin
+
+    def handler_of(self, function: object) -> Handler:
+        """
+        Return *function* as a handler, whether it is registered or not.
+
+        Raises:
+            HandlerError: If it cannot be called with one event.
+        """
+        checked = check_handler(function)
+        found = self._registered(checked)
+        if found is None:
+            origin = self.origin_of(checked)
+            found = attrs.evolve(self._make("*", checked), id=origin.handler_id, origin=origin)
+        return found
+
+    def _registered(self, function: object) -> Handler | None:
+        everything = (handler for handlers in self._by_key.values() for handler in handlers)
+        return next((handler for handler in everything if handler.function == function), None)
 
     def _next_id(self, function: AnyHandler) -> str:
         name = qualified_name(function)
         number = self._names[name] = self._names.get(name, 0) + 1
         return f"{self._bus_id}:{name}#{number}"
 
+    def _changed(self) -> None:
+        self._cache.clear()
+        for name, functions in () if self.live is None else list(self.live.items()):
+            functions.refresh(self.functions(name))
+
     def discard(self, handler: Handler) -> bool:
         """Take *handler* out; tell whether it was there."""
         handlers = self._by_key.get(handler.key, [])
-        if handler not in handlers:
-            return False
-        handlers.remove(handler)
-        if not handlers:
-            del self._by_key[handler.key]
-        self._cache.clear()
-        return True
+        for found in handlers:
+            if found.id == handler.id:  # its place in the order may have changed
+                handlers.remove(found)
+                if not handlers:
+                    del self._by_key[handler.key]
+                self._changed()
+                return True
+        return False
 
     def remove(self, pattern: object, function: object) -> None:
         """
@@ -210,14 +251,44 @@ class Registry:
     def clear(self) -> None:
         """Forget all handlers."""
         self._by_key.clear()
-        self._cache.clear()
+        self._changed()
 
-    def by_name(self) -> dict[str, list[AnyHandler]]:
-        """Return the callables by the name of their pattern."""
-        names: dict[str, list[AnyHandler]] = {}
-        for key, handlers in self._by_key.items():
-            names.setdefault(describe_key(key), []).extend(handler.function for handler in handlers)
-        return names
+    # -- by name -----------------------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Return the names of all patterns that have handlers."""
+        return list(dict.fromkeys(map(describe_key, self._by_key)))
+
+    def functions(self, name: str) -> list[AnyHandler]:
+        """Return the callables registered for the patterns called *name*, in order."""
+        return [handler.function for handler in self._named(name)]
+
+    def _named(self, name: str) -> list[Handler]:
+        found = [one for key, handlers in self._by_key.items() if describe_key(key) == name for one in handlers]
+        return sorted(found, key=lambda handler: handler.number)
+
+    def arrange(self, name: str, functions: Iterable[object]) -> None:
+        """
+        Make *functions* the handlers of the patterns called *name*, in this order.
+
+        Those that are registered stay what they are; new ones are registered for the name.
+
+        Raises:
+            PatternError: If *name* is no name.
+            HandlerError: If one of them cannot be called with one event; then nothing has changed.
+        """
+        key, left = normalize_pattern(name), self._named(name)
+        wanted = [_taken(left, checked) or self._make(key, checked) for checked in map(check_handler, functions)]
+        for handler in self._named(name):
+            self._by_key[handler.key].remove(handler)
+        for number, handler in zip(sorted(handler.number for handler in wanted), wanted, strict=True):
+            placed = handler if handler.number == number else attrs.evolve(handler, number=number)
+            self._place(placed)
+        for empty in [key for key, handlers in self._by_key.items() if not handlers]:
+            del self._by_key[empty]
+        self._changed()
+
+    # -- by event ----------------------------------------------------------------------------------------------------
 
     def match(self, event: BaseEvent[Any]) -> tuple[Handler, ...]:
         """Return what *event* calls: by class and name in the order of `on`, then ``"*"``; `once` handlers leave."""
@@ -255,6 +326,15 @@ def matches(key: Key, event: BaseEvent[Any]) -> bool:
 def describe_key(key: Key) -> str:
     """Return the name of an event type, or ``"*"``."""
     return key if isinstance(key, str) else key.__event_type__
+
+
+def _taken(handlers: list[Handler], function: AnyHandler) -> Handler | None:
+    """Take the first handler that calls *function* out of *handlers*."""
+    for handler in handlers:
+        if handler.function == function:
+            handlers.remove(handler)
+            return handler
+    return None
 
 
 def _without_repeats(handlers: list[Handler]) -> tuple[Handler, ...]:

@@ -19,7 +19,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from itertools import chain
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -27,8 +27,9 @@ from bubus import _dispatch
 from bubus._alarm import Alarm
 from bubus._context import current_call, live_call
 from bubus._guard import Guard
-from bubus._state import DONE, NO_CONTEXT, QUEUED, RUNNING, EventState, Share, set_state, state_of
+from bubus._state import DONE, NO_CONTEXT, NO_LOOP, QUEUED, RUNNING, EventState, Share, set_state, state_of
 from bubus._statistics import Statistics
+from bubus._steps import PROCESS_EVENT, STEP, drive
 from bubus._tasks import spawn
 from bubus._tree import escape
 from bubus._waiting import unblock_rest
@@ -128,10 +129,13 @@ class Scheduler:
     """There while the bus has begun with something and is not done."""
 
     _halting: asyncio.Task[None] | None = None
-    _idle: list[tuple[asyncio.Future[None], Share | None]] = attrs.Factory(
-        list["tuple[asyncio.Future[None], Share | None]"]
+    stepping: bool = False
+    """Whether an overridden `step` is under way, which is one at a time."""
+
+    _waiting: list[tuple[asyncio.Future[None], Callable[[], bool]]] = attrs.Factory(
+        list["tuple[asyncio.Future[None], Callable[[], bool]]"]
     )
-    """Who waits for the moment when nothing is queued or running, one share excepted."""
+    """Who waits for a condition that may come true when a share is done."""
 
     # -- what is going on --------------------------------------------------------------------------------------------
 
@@ -199,6 +203,8 @@ class Scheduler:
                 _make_child(event, state, call)
             set_state(event, state)
         else:
+            if state.loop is NO_LOOP:
+                _settle_in(event, state, call, loop)
             share = Share(event, state, bus, self, copy_context())
             state.accept(share, self.bus_id)
         if debt is not None or plan is not None:
@@ -236,7 +242,7 @@ class Scheduler:
         if self.bus_id in state.bus_ids:
             self._check_forward(event, call)
             return True
-        if state.loop is not loop:
+        if state.loop is not loop and state.loop is not NO_LOOP:
             self._check_loop(state.loop, loop)
         return False
 
@@ -304,7 +310,7 @@ class Scheduler:
         for share in running:
             _dispatch.settle_dead(share, error)
             self._finish(share)
-        self._idle.clear()
+        self._waiting.clear()
         if self.ledger is not None:
             self.ledger.finish()
 
@@ -319,7 +325,7 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin with the queue now, if nothing runs."""
-        if self.loop is None or self._draining or self._running or not self._queue:
+        if self.loop is None or self._draining or self._running or self.stepping or not self._queue:
             return
         if self._guard is not None:
             self.cut_off_if_ending()
@@ -340,6 +346,9 @@ class Scheduler:
 
     def _begin(self, share: Share, nesting: int) -> bool:
         """Run what does not suspend of an event; tell whether that was all of it."""
+        cls = type(share.bus)
+        if cls.step is not STEP or cls.process_event is not PROCESS_EVENT:
+            return self._hand_over(share, in_turn=not (nesting or self.stepping))
         self._left -= 1
         share.stage = RUNNING
         self._running[share] = None
@@ -352,6 +361,14 @@ class Scheduler:
         handlers = self.registry.match(share.event)
         plan = self.plans.pop(share, None)
         return handlers if plan is None else plan.select(share, handlers)
+
+    def _hand_over(self, share: Share, *, in_turn: bool) -> Literal[False]:
+        """Let the bus' own methods run an event: they were overridden, or wrapped. Until they do it stays queued."""
+        self._queue[share] = None
+        self._queue.move_to_end(share, last=False)
+        self._running[share] = None
+        drive(share, self, in_turn=in_turn)
+        return False
 
     def proceed(self, share: Share) -> None:
         """Go on with *share*: the handlers it had to wait for have settled."""
@@ -405,14 +422,18 @@ class Scheduler:
             state.loop.call_soon(_leave, share.leaving)
             self._left = 0  # nothing may run before that has left
         state.release()
-        if self._idle:
-            self._tell_idle()
+        if self._waiting:
+            self._tell_waiting()
 
     # -- out of turn -------------------------------------------------------------------------------------------------
 
     def queued_states(self) -> list[EventState]:
         """Return the states of all events in the queue."""
         return [share.state for share in self._queue]
+
+    def queued_events(self) -> list[BaseEvent[Any]]:
+        """Return all events in the queue, next one first."""
+        return [share.event for share in self._queue]
 
     def run_out_of_turn(self, share: Share, nesting: int) -> None:
         """Take *share* out of the queue and run it, beside what runs already."""
@@ -440,6 +461,52 @@ class Scheduler:
     def _take(self, share: Share, nesting: int) -> bool:
         del self._queue[share]
         return self._begin(share, nesting)
+
+    # -- by hand -----------------------------------------------------------------------------------------------------
+
+    def head(self) -> Share | None:
+        """Return what is next in the queue, if it may begin now."""
+        return None if self._running else next(iter(self._queue), None)
+
+    def share_of(self, event: BaseEvent[Any]) -> Share | None:
+        """Return this bus' share of *event*, until the event is complete."""
+        state = state_of(event)
+        shares = () if state is None else state.shares
+        return next((share for share in shares if share.runner is self), None)
+
+    def extra_share(self, event: BaseEvent[Any], state: EventState, bus: EventBus) -> Share:
+        """Return one more share of an event that this bus has had already."""
+        self._check_loop(state.loop, get_running_loop())
+        share = Share(event, state, bus, self, copy_context())
+        state.accept(share, self.bus_id)
+        self.accepted += 1
+        return share
+
+    def begin_by_hand(self, share: Share, timeout: float | None, handlers: Sequence[Handler] | None = None) -> None:
+        """Begin with *share* now, wherever it is in the queue, and beside what runs already."""
+        if self.ledger is not None and (debt := self.ledger.held.get(share)):
+            debt.then = partial(self.begin_by_hand, share, timeout, handlers)
+            return
+        if share.stage is not QUEUED:
+            return
+        self._queue.pop(share, None)
+        share.stage = RUNNING
+        self._running[share] = None
+        self.epoch = time() - monotonic()
+        found = self._handlers(share) if handlers is None else handlers
+        if _dispatch.run(share, found, _dispatch.MAX_NESTING, timeout):
+            self._finish(share)
+            if share.behind is not None:
+                self.run_each(share.behind)
+        self._go_on()
+
+    def resume(self, share: Share, *, in_turn: bool) -> None:
+        """Go on after overridden methods have run *share*, or have failed to."""
+        if in_turn:
+            self.stepping = False
+        if share.stage is DONE and share.behind is not None:
+            self.run_each(share.behind)
+        self._go_on()
 
     # -- the end of an event -----------------------------------------------------------------------------------------
 
@@ -473,6 +540,13 @@ class Scheduler:
         _dispatch.mark_cut(share, error)
         return share.calls, self.options.cancel_grace
 
+    def cancel_pending(self, share: Share, error: BaseException) -> None:
+        """Settle those handlers of *share* that have not begun, for the reason *error*."""
+        calls, _ = self.cut(share, error) if share.stage is QUEUED else (share.calls, 0.0)
+        for call in calls:
+            if call.result.status == "pending":
+                _dispatch.cut(call, error, 0.0)
+
     def cut_off_if_ending(self) -> None:
         """Do what an immediate `stop` does, if the event loop is about to end: it cancels all tasks."""
         if self._guard is not None and self._guard.cancelled:
@@ -490,6 +564,11 @@ class Scheduler:
         self._cut_queue(error)
         for share in list(self._running):
             _dispatch.cut_calls(share, error, self.options.cancel_grace)
+
+    def drop_queue(self, error: BusStopped) -> None:
+        """Cut off all that is queued; what is running goes on."""
+        self.settle_leftovers()
+        self._cut_queue(error)
 
     def _cut_queue(self, error: BusStopped) -> None:
         for share in list(self._queue):
@@ -578,23 +657,41 @@ class Scheduler:
             await self._until_all_ran(spared)
 
     async def _until_all_ran(self, spared: Share | None) -> None:
-        while not self._is_idle_but(spared):
+        await self._until(lambda: self._is_idle_but(spared))
+
+    async def until_free(self) -> None:
+        """Wait until no handler runs."""
+        await self._until(lambda: not self._running)
+
+    async def until_done(self, share: Share) -> None:
+        """Wait until the handlers of *share* have run."""
+        await self._until(lambda: share.stage is DONE)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
             future = asyncio.get_running_loop().create_future()
-            entry = (future, spared)
-            self._idle.append(entry)
+            entry = (future, condition)
+            self._waiting.append(entry)
             try:
                 await future
             finally:
-                if entry in self._idle:
-                    self._idle.remove(entry)
+                if entry in self._waiting:
+                    self._waiting.remove(entry)
 
     def _is_idle_but(self, spared: Share | None) -> bool:
         return not self._queue and (not self._running or self._running.keys() == {spared})
 
-    def _tell_idle(self) -> None:
-        for future, spared in self._idle:
-            if not future.done() and self._is_idle_but(spared):
+    def _tell_waiting(self) -> None:
+        for future, condition in self._waiting:
+            if not future.done() and condition():
                 future.set_result(None)
+
+
+def _settle_in(event: BaseEvent[Any], state: EventState, call: Call | None, loop: asyncio.AbstractEventLoop) -> None:
+    """Give an event that only had results set by hand its loop and parent."""
+    state.loop = loop
+    if call is not None:
+        _make_child(event, state, call)
 
 
 def _make_child(event: BaseEvent[Any], state: EventState, call: Call) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from contextvars import Context
 from enum import Enum
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 import attrs
 
@@ -91,6 +91,10 @@ class Share:
 
     leaving: BaseException | None = None
     """A SystemExit or KeyboardInterrupt that must leave through the loop."""
+
+
+NO_LOOP: Final = cast("asyncio.AbstractEventLoop", None)
+"""Stands for the loop of an event of which only results were set by hand: no bus has accepted it."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -222,7 +226,7 @@ def accepted_state(event: BaseEvent[Any]) -> EventState:
         NotDispatchedError: If none has.
     """
     state = state_of(event)
-    if state is None:
+    if state is None or (state.loop is NO_LOOP and state.status != "completed"):
         raise NotDispatchedError(
             f"{event.event_type!r} was not dispatched on any bus, so nobody would complete it: "
             "await bus.dispatch(event) instead"

@@ -78,7 +78,7 @@ def _wait_outside(state: EventState) -> Generator[Any, None, None]:
 
 
 def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
-    _refuse_own(state, call)
+    refuse_own(state, call)
     blocks = asyncio.current_task() is call.task
     _enter(state, call, blocks=blocks)
     try:
@@ -134,7 +134,8 @@ def _leave(state: EventState, call: Call, *, blocks: bool) -> None:
         call.waiting_for = None
 
 
-def _refuse_own(state: EventState, call: Call) -> None:
+def refuse_own(state: EventState, call: Call) -> None:
+    """Raise `DeadlockError` where *call* handles the event of *state*, or a child of it."""
     ancestor: EventState | None = call.share.state
     while ancestor is not None:
         if ancestor is state:

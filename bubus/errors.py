@@ -23,6 +23,7 @@ BubusError
 ├── NoLoopError(RuntimeError)             no event loop runs in this thread
 ├── WrongLoopError(RuntimeError)          the bus or event belongs to another loop
 ├── NotInHandlerError(RuntimeError)       asked for the running bus outside a handler
+├── NotRunningError(AssertionError)       `step()` of a bus that was never used, or was reset
 ├── BusStopping(RuntimeError)             dispatch while `stop()` runs
 ├── BusClosed(RuntimeError)               dispatch after `stop(clear=True)`
 ├── DeadlockError(RuntimeError)           a handler waits for itself
@@ -214,6 +215,10 @@ class WrongLoopError(BubusError, RuntimeError):
 
 class NotInHandlerError(BubusError, RuntimeError):
     """There is no running handler to tell the bus of."""
+
+
+class NotRunningError(BubusError, AssertionError):
+    """`step()` was called on a bus that has not been used, or was reset."""
 
 
 class BusStopping(BubusError, RuntimeError):  # noqa: N818 - names a state, like StopIteration

@@ -24,7 +24,7 @@ TABLE = """
 0.2  _foreign
 0.3  _field_info _body _decorators
 0.4  _words
-1    _alarm _guard _context _state _tree _fields _statistics _registry     bridges._base
+1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._base
 1.1  _faults _policy _slots _dump _versions
 1.2  _temporal _containers _constraints _records
 1.3  _coerce
@@ -36,21 +36,23 @@ TABLE = """
 2.2  _construct
 2.3  _define
 3    _codec _result _retry
-3.1  _model
+3.1  _model _older_event
 4    _event
 5    _handlers _history
+5.1  _live_handlers
 6    _hooks _expect
 6.9  bridges._link
 7    _dispatch wal
-7.1  _ledger                                                 bridges._wire bridges._window bridges._work
+7.1  _ledger _steps                                          bridges._wire bridges._window bridges._work
 7.2  bridges._letters bridges._outbox bridges._requests bridges._intake
 7.3  bridges._sender
 7.4  bridges._bridge
 8    _scheduler                                              bridges.memory bridges.nats bridges.redis
-8.1  _recovery _replay
+8.1  _recovery _replay _older_bus
 9    _bus                                                    bridges
 10   testing cli
-11   __init__ __main__ models service helpers logging
+11   models service helpers logging
+12   __init__ __main__
 """
 
 LINE_OF = {name: float(number) for number, *names in map(str.split, TABLE.strip().splitlines()) for name in names}

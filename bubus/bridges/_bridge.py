@@ -176,7 +176,7 @@ class Bridge:
         self._state = "started"
         if left:
             self._sender.resume(left)
-        if self._registry.by_name():
+        if self._registry.names():
             self._intake.start()
 
     def _is(self, state: _State) -> bool:

@@ -190,17 +190,18 @@ def _first_of_three() -> EventBus:
 
 def _parallel_bus() -> EventBus:
     bus = EventBus(parallel_handlers=True)
-    for _ in range(HANDLERS):
-        bus.on(Order, _another_answer())
+    for number in range(HANDLERS):
+        bus.on(Order, _another_answer(number))
     return bus
 
 
-def _another_answer() -> Callable[[Order], Awaitable[str]]:
+def _another_answer(number: int) -> Callable[[Order], Awaitable[str]]:
     # The same function is called once per event, however often it is registered.
     async def answer(event: Order) -> str:
         await asyncio.sleep(0)
         return event.customer
 
+    answer.__name__ = f"answer_{number}"
     return answer
 
 

@@ -1,0 +1,43 @@
+"""What a callable is called, and what calling it gives."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+
+
+def handler_name(handler: object) -> str:
+    """Return the name results show: a function's ``__name__``, else what it wraps, else its type's."""
+    if isinstance(handler, functools.partial):
+        return handler_name(handler.func)
+    name = getattr(handler, "__name__", None)
+    return name if isinstance(name, str) else type(handler).__name__
+
+
+def qualified_name(handler: object) -> str:
+    """Return ``module.qualname``, which stays the same from one run to the next."""
+    if isinstance(handler, functools.partial):
+        return qualified_name(handler.func)
+    named = handler if hasattr(handler, "__qualname__") else type(handler)
+    return f"{getattr(named, '__module__', '?')}.{getattr(named, '__qualname__', '?')}"
+
+
+def identified_name(handler: object) -> str:
+    """Return ``module.qualname@address``: one of its own for every object that lives."""
+    return f"{qualified_name(handler)}@{id(handler):x}"
+
+
+def owned_name(handler: object) -> str:
+    """Return ``Class.name`` of a bound method and ``module.name`` of anything else: what tells namesakes apart."""
+    owner = getattr(handler, "__self__", None)
+    if owner is None:
+        return f"{getattr(handler, '__module__', '?')}.{handler_name(handler)}"
+    cls = owner if isinstance(owner, type) else type(owner)
+    return f"{cls.__name__}.{handler_name(handler)}"
+
+
+def is_coroutine_function(handler: object) -> bool:
+    """Tell whether calling *handler* gives a coroutine and runs nothing yet."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    return inspect.iscoroutinefunction(handler)

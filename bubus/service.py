@@ -1,0 +1,16 @@
+"""The older package's import path of `EventBus`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, TypeAlias
+
+from bubus._bus import EventBus
+from bubus._event import BaseEvent
+
+__all__ = ["EventBus", "EventPatternType", "logger"]
+
+EventPatternType: TypeAlias = str | type[BaseEvent[Any]]
+"""What `EventBus.on` and `EventBus.expect` take as a pattern."""
+
+logger = logging.getLogger("bubus")
