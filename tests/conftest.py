@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,15 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
     elif name == "virtual" and item.get_closest_marker("real_time"):
         name = "asyncio"
     return {name: FACTORIES[name]}
+
+
+@pytest.fixture(autouse=True)
+def _levels_are_restored() -> Iterator[None]:
+    """Let no command that a test runs in this process silence the log for the tests after it."""
+    logger = logging.getLogger("bubus")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture
