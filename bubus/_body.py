@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
+from bubus._config import KEYS
 from bubus._foreign import translated
 from bubus._marks import Mark, Marked
 
@@ -11,11 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def opened(namespace: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Mark]]:
-    """Return a class body with each marked function in its own place, and the marks by name."""
+@attrs.frozen(slots=True, eq=False)
+class Body:
+    """What a class is made from."""
+
+    namespace: dict[str, Any]
+    """Its body, with each decorated function in its own place."""
+
+    marks: dict[str, Mark]
+    """What decorators left, by the names of the functions."""
+
+    config: dict[str, Any]
+    """Its own settings, from `model_config` and from behind its bases."""
+
+
+def opened(namespace: Mapping[str, Any], options: dict[str, Any]) -> Body:
+    """Take a class body apart; settings are taken out of *options*, what stands behind the bases."""
     values = {name: translated(value) for name, value in namespace.items()}
     marks = {name: value.mark for name, value in values.items() if isinstance(value, Marked)}
-    return {name: value.function if isinstance(value, Marked) else value for name, value in values.items()}, marks
+    functions = {name: value.function if isinstance(value, Marked) else value for name, value in values.items()}
+    behind = {key: options.pop(key) for key in [*options] if key in KEYS}
+    return Body(functions, marks, {**values.get("model_config", {}), **behind})
 
 
 def collected_marks(cls: type, own: Mapping[str, Mark]) -> dict[str, Mark]:
@@ -28,3 +47,10 @@ def collected_marks(cls: type, own: Mapping[str, Mark]) -> dict[str, Mark]:
         else:  # a plain mixin
             found.update({name: value.mark for name, value in vars(base).items() if isinstance(value, Marked)})
     return {**found, **own}
+
+
+def is_root(cls: type) -> bool:
+    """Tell whether *cls* is the event class that all others are made from."""
+    return "__event_blueprint__" in cls.__dict__ and not any(
+        "__event_blueprint__" in base.__dict__ for base in cls.__mro__[1:]
+    )

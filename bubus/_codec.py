@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bubus._faults import fault, refuse
-from bubus._mode import LAX_JSON, STRICT_JSON, WIRE, Mode
+from bubus._faults import Invalid, fault, in_json_words, refuse
+from bubus._mode import WIRE
 from bubus._narrow import is_dict, is_list_or_tuple
 from bubus._versions import up_to_date
 from bubus._wire_fields import field_writers
@@ -23,6 +23,8 @@ from bubus.errors import EncodeError, InvalidEvent, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bubus._mode import Mode
 
 MAX_DEPTH: Final = 128
 """Deepest nesting that is written or read; a decoder in C may crash on less than its input's size."""
@@ -184,19 +186,29 @@ def read_object(data: bytes | str) -> dict[str, Any]:
     Raises:
         Unreadable: If it is none, or nested deeper than `MAX_DEPTH`.
     """
-    try:
-        raw = data.encode() if isinstance(data, str) else bytes(data)
-        if is_too_deep(raw, MAX_DEPTH):
-            raise Unreadable(f"it is nested deeper than {MAX_DEPTH}")
-        found = _decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
-        raise Unreadable(str(error)) from error
+    found = read_json(data)
     if not is_dict(found):
         raise Unreadable(f"it is no JSON object, but {type(found).__name__}")
     return found
 
 
-def validate_json(data: bytes | str, cls: Any, *, strict: bool = False) -> Any:
+def read_json(data: bytes | bytearray | str) -> Any:
+    """
+    Return what *data* says.
+
+    Raises:
+        Unreadable: If it is no JSON, or nested deeper than `MAX_DEPTH`.
+    """
+    try:
+        raw = data.encode() if isinstance(data, str) else bytes(data)
+        if is_too_deep(raw, MAX_DEPTH):
+            raise Unreadable(f"it is nested deeper than {MAX_DEPTH}")
+        return _decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
+        raise Unreadable(str(error)) from error
+
+
+def validate_json(data: bytes | bytearray | str, cls: Any, mode: Mode) -> Any:
     """
     Return the event of class *cls* in JSON as pydantic reads it.
 
@@ -204,8 +216,10 @@ def validate_json(data: bytes | str, cls: Any, *, strict: bool = False) -> Any:
         ValidationError: If there is none.
     """
     try:
-        values = read_object(data)
+        values = read_json(data)
     except Unreadable as error:
         raise refuse(cls.__name__, [fault("json_invalid", data, error=str(error))]) from error
-    mode: Mode = STRICT_JSON if strict else LAX_JSON
-    return cls.__event_build__(values, mode)
+    try:
+        return cls.__event_build__(values, mode)
+    except Invalid as invalid:
+        raise refuse(cls.__name__, in_json_words(invalid.faults)) from invalid.__cause__

@@ -20,7 +20,7 @@ from uuid import UUID
 
 import attrs
 
-from bubus._faults import fail
+from bubus._faults import Invalid, fail
 from bubus._temporal import (
     lax_date,
     lax_datetime,
@@ -329,3 +329,50 @@ SCALARS: Final[dict[Any, Scalar]] = {
 
 WIRE_BYTES: Final = _plain(bytes, "bytes", strict_bytes, wire_bytes, wire_bytes)
 """Bytes from JSON in which they are base64."""
+
+
+def _hex_bytes(value: object) -> bytes:
+    """Accept bytes, or text that is their hexadecimal digits."""
+    if not isinstance(value, str):
+        return strict_bytes(value)
+    try:
+        return bytes.fromhex(value)
+    except ValueError as error:
+        fail("bytes_invalid_encoding", value, encoding="hex", encoding_error=str(error))
+
+
+def _base64_bytes(value: object) -> bytes:
+    """Accept bytes, or text that is base64 of either alphabet."""
+    return wire_bytes(value.replace("-", "+").replace("_", "/") if isinstance(value, str) else value)
+
+
+JSON_BYTES: Final = {
+    "utf8": SCALARS[bytes],
+    "base64": _plain(bytes, "bytes", strict_bytes, _base64_bytes, _base64_bytes),
+    "hex": _plain(bytes, "bytes", strict_bytes, _hex_bytes, _hex_bytes),
+}
+"""Bytes from JSON, by the setting `val_json_bytes`."""
+
+
+def number_or_text(check: Check) -> Check:
+    """Return a check for text that takes numbers, too."""
+
+    def numbers_too(value: Any) -> Any:
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        return check(str(value) if is_number else value)
+
+    return numbers_too
+
+
+def any_decimal(check: Check) -> Check:
+    """Return a check for Decimals that takes infinities and NaN, too."""
+
+    def not_finite_too(value: Any) -> Any:
+        try:
+            return check(value)
+        except Invalid as invalid:
+            if invalid.faults[0].kind != "finite_number":
+                raise
+            return Decimal(str(value))
+
+    return not_finite_too

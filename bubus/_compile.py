@@ -20,11 +20,14 @@ import msgspec
 import typing_extensions as te
 
 from bubus import _containers as containers, _records as records, _unions as unions
-from bubus._coerce import SCALARS, WIRE_BYTES, Scalar
-from bubus._constraints import limited, limits_in
+from bubus._coerce import JSON_BYTES, SCALARS, WIRE_BYTES, Scalar
+from bubus._config import DEFAULT, Settings
+from bubus._constraints import Steps, adapted, common_limits, grouped, limited, limits_in, refuse_useless
 from bubus._faults import Invalid, fail, fault, refuse
 from bubus._fields import Scope, evaluated
+from bubus._functions import applied
 from bubus._generics import substitute
+from bubus._marks import ValueValidator
 from bubus._mode import LAX, Level, Mode
 from bubus._narrow import is_class as _is_class
 from bubus._pydantic_types import adapted_check, is_adapted
@@ -85,6 +88,9 @@ class Validator:
     title: str = "value"
     """Heads the report of its faults."""
 
+    asks: bool = False
+    """Whether a function in it wants to know more than the value: see `bubus._functions.current`."""
+
     @property
     def item_check(self) -> Check | None:
         """The check as a container needs it: None if every value passes."""
@@ -107,7 +113,7 @@ class Validator:
             raise refuse(self.title, [fault("recursion_loop", value)]) from None
 
 
-def compile_type(annotation: Any, owner: str, mode: Mode = LAX) -> Validator:
+def compile_type(annotation: Any, owner: str, mode: Mode = LAX, settings: Settings = DEFAULT) -> Validator:
     """
     Compile *annotation*; *owner* names what it belongs to in errors.
 
@@ -115,7 +121,10 @@ def compile_type(annotation: Any, owner: str, mode: Mode = LAX) -> Validator:
         DefinitionError: If values of this type can be neither decoded nor told from others.
         UnknownName: If a name in it, or in a class it names, does not exist yet.
     """
-    return attrs.evolve(Compiler(owner, mode).build(annotation), title=owner)
+    own = mode.strictly(settings.strict) if settings.strict else mode
+    compiler = Compiler(owner, own, settings, mode)
+    validator = compiler.build(annotation)
+    return attrs.evolve(validator, title=owner, asks=bool(compiler.asking))
 
 
 Builder: TypeAlias = "Callable[[Compiler, Any], Validator | None]"
@@ -127,12 +136,31 @@ class Compiler:
 
     owner: str
     mode: Mode
+    settings: Settings = DEFAULT
+    given: Mode = LAX
+    """The mode of the whole event, in which other events within it are checked."""
+
+    asking: list[object] = attrs.Factory(list[object])
+    """Functions found that want to know more than the value."""
+
+    parts: Compiler | None = None
+    """Compiles what is within the annotation, if that is checked in another mode."""
+
     _open: dict[Any, list[Validator]] = attrs.Factory(dict[Any, list[Validator]])
     """Records being compiled; one that contains itself finds itself here."""
 
     def build(self, annotation: Any) -> Validator:
         """
-        Return the validator of *annotation*.
+        Return the validator of *annotation*, or of a part of it.
+
+        Raises:
+            DefinitionError: If there can be none.
+        """
+        return (self.parts or self).top(annotation)
+
+    def top(self, annotation: Any) -> Validator:
+        """
+        Return the validator of *annotation* as a whole: of what it merely wraps, too.
 
         Raises:
             DefinitionError: If there can be none.
@@ -144,6 +172,7 @@ class Compiler:
         raise DefinitionError(
             f"{self.owner}: a value can neither be decoded to {annotation!r} nor be told to be one; "
             "use a class, or Any if every value will do"
+            + ("" if self.settings.arbitrary_types_allowed else "; or allow arbitrary_types_allowed in model_config")
         )
 
     def arguments(self, annotation: Any, *defaults: Any) -> list[Validator]:
@@ -152,7 +181,13 @@ class Compiler:
 
     def at(self, level: Level) -> Compiler:
         """Return a compiler for another level."""
-        return Compiler(self.owner, self.mode.at(level))
+        return attrs.evolve(self, mode=self.mode.at(level), open={}, parts=None)
+
+    def strictly(self, strict: bool | None) -> Compiler:
+        """Return a compiler for an annotation, without its parts, that says itself whether values are converted."""
+        if strict is None:
+            return self
+        return attrs.evolve(self, mode=self.mode.strictly(strict), open={}, parts=self.parts or self)
 
     def hints(self, kind: Any) -> dict[str, Any]:
         """Return the resolved annotations of a class, or of a generic one with its type arguments."""
@@ -205,13 +240,13 @@ def _any_in_union(compiler: Compiler, annotation: Any) -> Validator | None:
 def _wrapped(compiler: Compiler, annotation: Any) -> Validator | None:
     """Look through what only wraps another annotation."""
     if annotation is None:
-        return compiler.build(type(None))
+        return compiler.top(type(None))
     if annotation is te.LiteralString:
-        return compiler.build(str)
+        return compiler.top(str)
     if isinstance(annotation, NewType):
-        return compiler.build(annotation.__supertype__)
+        return compiler.top(annotation.__supertype__)
     if typing.get_origin(annotation) in _WRAPPERS:
-        return compiler.build(typing.get_args(annotation)[0])
+        return compiler.top(typing.get_args(annotation)[0])
     return None
 
 
@@ -222,7 +257,7 @@ def _alias(compiler: Compiler, annotation: Any) -> Validator | None:
         return None
     mapping = dict(zip(origin.__type_params__, typing.get_args(annotation), strict=False))
     value = Scope(origin.__module__ or "", {origin.__name__: origin}).resolve(origin.__value__)
-    return compiler.record(annotation, lambda: compiler.build(substitute(value, mapping)))
+    return compiler.record(annotation, lambda: compiler.top(substitute(value, mapping)))
 
 
 def _type_variable(compiler: Compiler, annotation: Any) -> Validator | None:
@@ -230,38 +265,93 @@ def _type_variable(compiler: Compiler, annotation: Any) -> Validator | None:
         return None
     default = getattr(annotation, "__default__", te.NoDefault)
     if default is not te.NoDefault and default is not None:
-        return compiler.build(default)
+        return compiler.top(default)
     if annotation.__constraints__:
-        return compiler.build(typing.Union[annotation.__constraints__])  # noqa: UP007 - not known before run time
-    return compiler.build(annotation.__bound__ or Any)
+        return compiler.top(typing.Union[annotation.__constraints__])  # noqa: UP007 - not known before run time
+    return compiler.top(annotation.__bound__ or Any)
 
 
 def _annotated(compiler: Compiler, annotation: Any) -> Validator | None:
+    """Put limits and functions around what is annotated, in the order in which they stand there."""
     if typing.get_origin(annotation) is not typing.Annotated:
         return None
     kind, *items = typing.get_args(annotation)
-    validator = compiler.build(kind)
-    limits = limits_in(items)
+    validator: Validator | None = None
+    for group in grouped(items):
+        validator = _with_group(compiler, annotation, kind, validator, group)
+    return validator or compiler.top(kind)
+
+
+def _with_group(
+    compiler: Compiler, annotation: Any, kind: Any, inner: Validator | None, group: list[Any]
+) -> Validator | None:
+    """Return *inner*, or what *kind* is checked by while there is no inner one yet, with one more group around it."""
+    first = group[0]
+    if isinstance(first, ValueValidator):
+        return _with_function(compiler, inner or compiler.top(kind), first)
+    limits = limits_in(group)
     if not limits:
-        return validator
-    check = limited(validator.check, limits)
-    return attrs.evolve(validator, annotation=annotation, check=check, exact=_NOTHING, in_c=False)
+        return inner
+    if inner is None:
+        return _limited_kind(compiler, annotation, kind, limits)
+    return attrs.evolve(inner, annotation=annotation, check=limited(inner.check, limits), exact=_NOTHING, in_c=False)
+
+
+def _limited_kind(compiler: Compiler, annotation: Any, kind: Any, limits: Steps) -> Validator:
+    members = typing.get_args(kind) if typing.get_origin(kind) in _UNIONS else ()
+    some = [member for member in members if member is not type(None)]
+    if len(some) == 1:  # limits are those of the type beside None
+        return _nullable(annotation, _limited_kind(compiler, annotation, some[0], limits))
+    refuse_useless(compiler.owner, kind, limits)
+    if _is_class(kind) and kind in SCALARS:
+        return _limited_scalar(compiler, annotation, kind, limits)
+    if len(some) > 1 and limits.get("union_mode") == "left_to_right":
+        validator = _several(compiler, annotation, some, smart=False)
+    else:
+        validator = compiler.strictly(limits.get("strict")).top(kind)
+    return attrs.evolve(
+        validator, annotation=annotation, check=limited(validator.check, limits), exact=_NOTHING, in_c=False
+    )
+
+
+def _with_function(compiler: Compiler, inner: Validator, mark: ValueValidator) -> Validator:
+    """Return *inner* with a user's function around it."""
+    check, asks = applied(inner.check, mark.function, mark.mode, compiler.owner)
+    if asks:
+        compiler.asking.append(mark.function)
+    label = f"function-{mark.mode}[{getattr(mark.function, '__name__', repr(mark.function))}()]"
+    if mark.mode != "plain":
+        label = f"function-{mark.mode}[{getattr(mark.function, '__name__', mark.function)}(), {inner.label}]"
+    return attrs.evolve(inner, label=label, check=check, exact=_NOTHING, in_c=False)
 
 
 def _scalar(compiler: Compiler, annotation: Any) -> Validator | None:
-    found = SCALARS.get(annotation) if _is_class(annotation) else None
-    if found is None:
+    if not _is_class(annotation) or annotation not in SCALARS:
         return None
-    mode = compiler.mode
-    if mode.base64 and annotation is bytes:
-        found = WIRE_BYTES
+    return _limited_scalar(compiler, annotation, annotation, {})
+
+
+def _limited_scalar(compiler: Compiler, annotation: Any, kind: type, limits: Steps) -> Validator:
+    """Return the validator of a single value; what the class says of all values of this type counts as limits."""
+    plain = _plain_scalar(compiler.strictly(limits.get("strict")).mode, compiler.settings, kind)
+    every = {**common_limits(kind, compiler.settings), **limits}
+    if not every:
+        return attrs.evolve(plain, annotation=annotation)
+    check = adapted(kind, plain.check, every, convert=compiler.mode.lax)
+    return attrs.evolve(plain, annotation=annotation, check=limited(check, every), exact=_NOTHING, in_c=False)
+
+
+def _plain_scalar(mode: Mode, settings: Settings, kind: type) -> Validator:
+    found = SCALARS[kind]
+    if kind is bytes and mode.json:
+        found = WIRE_BYTES if mode.base64 else JSON_BYTES[settings.val_json_bytes]
     if mode.level is Level.EXACT:
-        check = _exactly(annotation, found, json=mode.json)
+        check = _exactly(kind, found, json=mode.json)
     elif mode.lax:
         check = found.lax
     else:
         check = found.json if mode.json else found.strict
-    return Validator(annotation, found.label, check, found.exact, annotation in _IN_C)
+    return Validator(kind, found.label, check, found.exact, kind in _IN_C)
 
 
 def _exactly(kind: type, scalar: Scalar, *, json: bool) -> Check:
@@ -281,9 +371,11 @@ def _union(compiler: Compiler, annotation: Any) -> Validator | None:
         return None
     kinds = typing.get_args(annotation)
     some = [kind for kind in kinds if kind is not type(None)]
-    validator = compiler.build(some[0]) if len(some) == 1 else _several(compiler, annotation, some)
-    if len(some) == len(kinds):
-        return validator
+    validator = compiler.top(some[0]) if len(some) == 1 else _several(compiler, annotation, some)
+    return validator if len(some) == len(kinds) else _nullable(annotation, validator)
+
+
+def _nullable(annotation: Any, validator: Validator) -> Validator:
     exact = None if validator.exact is None else validator.exact | {type(None)}
     check = unions.optional_check(validator.check)
     return attrs.evolve(
@@ -291,12 +383,13 @@ def _union(compiler: Compiler, annotation: Any) -> Validator | None:
     )
 
 
-def _several(compiler: Compiler, annotation: Any, kinds: Sequence[Any]) -> Validator:
+def _several(compiler: Compiler, annotation: Any, kinds: Sequence[Any], *, smart: bool = True) -> Validator:
     members = [compiler.build(kind) for kind in kinds]
-    exact = _NOTHING.union(*(member.exact or () for member in members))
+    exact = _NOTHING.union(*(member.exact or () for member in members)) if smart else _NOTHING
     if compiler.mode.json:
         exact -= {str}  # another member may want the text
-    levels = [_level(compiler.at(level), kinds) for level in (Level.EXACT, Level.STRICT) if level > compiler.mode.level]
+    stricter = [level for level in (Level.EXACT, Level.STRICT) if smart and level > compiler.mode.level]
+    levels = [_level(compiler.at(level), kinds) for level in stricter]
     own = [unions.Member(member.label, member.check, member.fields) for member in members]
     check = unions.union_check([*levels, lambda: own])
     label = f"union[{','.join(member.label for member in members)}]"
@@ -336,6 +429,8 @@ def _enum(compiler: Compiler, annotation: Any) -> Validator | None:
     mode = compiler.mode
     by_value = mode.lax or (mode.json and mode.level is Level.STRICT)
     check = unions.enum_check(annotation, convert=mode.lax) if by_value else _instance_check(annotation, mode)
+    if compiler.settings.use_enum_values:
+        return Validator(annotation, unions.enum_label(annotation), lambda value: check(value).value)
     return Validator(annotation, unions.enum_label(annotation), check, frozenset({annotation}))
 
 
@@ -453,9 +548,11 @@ def _event(compiler: Compiler, annotation: Any) -> Validator | None:
     if not hasattr(typing.get_origin(annotation) or annotation, "__event_from__"):
         return None
     kind = _filled_in(annotation)
-    if not compiler.mode.builds_records:
+    mode = compiler.given.at(compiler.mode.level) if compiler.mode.level is Level.EXACT else compiler.given
+    if compiler.parts is not None or not mode.builds_records:
         return Validator(annotation, kind.__name__, _instance_check(kind, compiler.mode), frozenset({kind}))
-    return Validator(annotation, kind.__name__, records.event_check(kind, compiler.mode), frozenset({kind}))
+    exact = _NOTHING if kind.__event_blueprint__.has_whole else frozenset({kind})
+    return Validator(annotation, kind.__name__, records.event_check(kind, mode), exact)
 
 
 def _filled_in(alias: Any) -> Any:
@@ -550,7 +647,7 @@ def _live(compiler: Compiler, check: Check, method: str) -> Check:
 def _instance(compiler: Compiler, annotation: Any) -> Validator | None:
     """Check any other class by isinstance."""
     kind = typing.get_origin(annotation) or annotation
-    if not _is_class(kind) or not _checkable(kind):
+    if not _is_class(kind) or not _checkable(kind) or not compiler.settings.arbitrary_types_allowed:
         return None
     check = _live(compiler, _instance_check(kind, compiler.mode), "isinstance")
     exact = _NOTHING if compiler.mode.json else frozenset({kind})

@@ -8,20 +8,25 @@ are collected, so that one error lists them all, and nothing is assigned before 
 from __future__ import annotations
 
 import itertools
-import keyword
 import linecache
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 
+from bubus._body import is_root
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
 from bubus._framework import RUN_TIME_NAMES
+from bubus._functions import ValidationInfo, context, current, put
+from bubus._narrow import is_list_or_tuple, is_mapping
 from bubus._types import MISSING, Check
 
 if TYPE_CHECKING:
-    from bubus._field_info import FieldInfo
+    from collections.abc import Mapping
+
+    from bubus._arguments import Argument
+    from bubus._field_info import Path
     from bubus._mode import Mode
 
 Init: TypeAlias = Callable[..., None]
@@ -32,60 +37,15 @@ Faults: TypeAlias = "list[Fault] | None"
 _CONVERTER: Final[Any] = attrs.Converter
 _FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
 _WRITTEN: Final = weakref.WeakSet[Init]()
+SET: Final = "_event_fields_set"
+"""Attribute of events with the fields that have a default and were given, as bits; there is none if there are none."""
+
 _serial: Final = itertools.count(1)
 
 
-@attrs.frozen(slots=True, eq=False)
-class Argument:
-    """A field as the constructor sees it."""
-
-    attribute: attrs.Attribute[Any]
-    check: Check
-    exact: frozenset[type] | None
-    """Values of exactly these types need no check; None: no value does."""
-
-    info: FieldInfo
-
-    @property
-    def name(self) -> str:
-        """Name of the attribute, and of the variable in the constructor."""
-        return self.attribute.name
-
-    @property
-    def alias(self) -> str:
-        """What the caller writes."""
-        name = self.info.validation_alias if isinstance(self.info.validation_alias, str) else self.info.alias
-        return name or self.attribute.alias or self.attribute.name
-
-    @property
-    def in_signature(self) -> bool:
-        """
-        Whether it is written as a parameter. Others are taken out of the extras: names that are none of Python's, and
-        fields with init=False, which a stored event brings along.
-        """
-        usable = self.alias.isidentifier() and not keyword.iskeyword(self.alias) and not self.alias.startswith("_")
-        return self.attribute.init and usable
-
-    @property
-    def converter(self) -> Any:
-        """The converter of attrs, or None."""
-        return cast("Any", self.attribute.converter)  # pyright: ignore[reportUnknownMemberType] - generic without arguments in attrs
-
-    @property
-    def converts(self) -> bool:
-        """Whether the field has a converter of attrs."""
-        return self.converter is not None
-
-    @property
-    def factory(self) -> Any:
-        """The factory for the default if it wants the event itself, else None."""
-        default: Any = self.attribute.default
-        return default if isinstance(default, _FACTORY) and default.takes_self else None
-
-
-def write_init(cls: type, arguments: list[Argument], mode: Mode) -> Init:
-    """Return the constructor of *cls* for values of one mode."""
-    writer = _Writer(cls, arguments, mode)
+def write_init(cls: type, arguments: list[Argument], mode: Mode, privates: Mapping[str, Callable[[], Any]]) -> Init:
+    """Return the constructor of *cls* for values of one mode; *privates* are made for each event."""
+    writer = _Writer(cls, arguments, mode, privates)
     source = writer.write()
     filename = f"<bubus constructor {next(_serial)} of {cls.__module__}.{cls.__qualname__}>"
     exec(compile(source, filename, "exec"), writer.names)  # noqa: S102 - written here, from names of fields
@@ -112,16 +72,51 @@ def is_written(init: object) -> bool:
 # -- what the constructors call ----------------------------------------------------------------------------------------
 
 
-def check_argument(check: Check, value: Any, name: str, faults: Faults) -> tuple[Any, Faults]:
+def check_argument(check: Check, value: Any, where: Path, faults: Faults) -> tuple[Any, Faults]:
     """Return the checked value and all faults so far."""
     if value is MISSING:
-        return value, [*(faults or ()), fault("missing", MISSING).under(name)]
+        return value, [*(faults or ()), fault("missing", MISSING).under(*where)]
     try:
         return check(value), faults
     except Invalid as invalid:
-        return value, [*(faults or ()), *(one.under(name) for one in invalid.faults)]
+        return value, [*(faults or ()), *(one.under(*where) for one in invalid.faults)]
     except RecursionError:
-        return value, [*(faults or ()), fault("recursion_loop", value).under(name)]
+        return value, [*(faults or ()), fault("recursion_loop", value).under(*where)]
+
+
+def check_asking(check: Check, value: Any, where: Path, faults: Faults, info: ValidationInfo) -> tuple[Any, Faults]:
+    """Do as `check_argument`, and let functions in *check* know what is known of the event so far."""
+    with put(current, info):
+        return check_argument(check, value, where, faults)
+
+
+def info_maker(cls: Any, mode: Mode) -> Callable[[dict[str, Any], str], ValidationInfo]:
+    """Return what tells functions of the fields so far, and of the name of the one being checked."""
+    source: Literal["json", "python"] = "json" if mode.json else "python"
+    return lambda data, name: ValidationInfo(data, name, context.get(), source, cls.model_config)
+
+
+def call_factory(
+    factory: Callable[[dict[str, Any]], Any], data: dict[str, Any], where: Path, faults: Faults
+) -> tuple[Any, Faults]:
+    """Return the default that a factory makes of the fields before it, and all faults so far."""
+    if faults is None:
+        return factory(data), None
+    return None, [*faults, fault("default_factory_not_called", None).under(*where)]
+
+
+def dig(value: Any, rest: Path) -> Any:
+    """Return what stands at the end of a path in *value*, MISSING if there is nothing."""
+    for part in rest:
+        try:
+            value = value[part] if _holds(value, part) else MISSING
+        except (LookupError, TypeError):
+            return MISSING
+    return value
+
+
+def _holds(value: object, part: int | str) -> bool:
+    return is_mapping(value) or (isinstance(part, int) and is_list_or_tuple(value))
 
 
 def check_extras(cls: Any, extras: dict[str, Any], faults: Faults) -> Faults:
@@ -135,16 +130,21 @@ def check_extras(cls: Any, extras: dict[str, Any], faults: Faults) -> Faults:
     return [*(faults or ()), *(fault("extra_forbidden", extras[name]).under(name) for name in refused)] or None
 
 
-def _is_no_extra(cls: type, name: str) -> bool:
+def _is_no_extra(cls: Any, name: str) -> bool:
     """Tell whether an extra of this name would not be written, or would hide an attribute of the class."""
-    return name.startswith("_") or hasattr(cls, name)
+    return name.startswith("_") or hasattr(cls, name) or name in cls.__event_blueprint__.infos
 
 
-def refuse_arguments(cls: type, mode: Mode, faults: list[Fault], given: dict[str, Any]) -> Exception:
+def refuse_arguments(cls: Any, mode: Mode, faults: list[Fault], given: dict[str, Any]) -> Exception:
     """Return the error that lists *faults*; to a missing argument belong all that were given."""
     arguments = {name: value for name, value in given.items() if value is not MISSING}
     complete = [attrs.evolve(one, input=arguments) if one.input is MISSING else one for one in faults]
-    return refuse(cls.__name__, in_json_words(complete) if mode.json else complete)
+    return refuse(cls.__name__, in_json_words(complete) if mode.json else complete, hide_input=hides_input(cls))
+
+
+def hides_input(cls: Any) -> bool:
+    """Tell whether the errors of a class keep the values to themselves."""
+    return bool(cls.model_config.get("hide_input_in_errors"))
 
 
 def redirect(event: Any, mode: Mode, given: dict[str, Any], extras: dict[str, Any]) -> None:
@@ -175,7 +175,7 @@ def run_validators(event: Any, attributes: list[attrs.Attribute[Any]], cls: type
     faults: Faults = None
     for attribute in attributes:
         value = getattr(event, attribute.name)
-        _, faults = check_argument(_validating(event, attribute), value, attribute.alias or attribute.name, faults)
+        _, faults = check_argument(_validating(event, attribute), value, (attribute.alias or attribute.name,), faults)
     if faults is not None:
         raise refuse_arguments(cls, mode, faults, {})
 
@@ -188,20 +188,44 @@ def _validating(event: Any, attribute: attrs.Attribute[Any]) -> Check:
 # -- the writer --------------------------------------------------------------------------------------------------------
 
 
+def variable(index: int, argument: Argument) -> str:
+    """Return the name of the variable that holds the value: the parameter's if that is the only place to look."""
+    return argument.name if argument.is_plain else f"_value_{index}"
+
+
+def _is_of_root(cls: type, name: str) -> bool:
+    """Tell whether a method is the one that all events have, or the class is the root that is about to have it."""
+    owner = next((base for base in cls.__mro__ if name in base.__dict__), None)
+    return owner is None or is_root(owner)
+
+
 class _Writer:
     """Collects the lines of one constructor, and the objects that its names stand for."""
 
-    def __init__(self, cls: Any, arguments: list[Argument], mode: Mode) -> None:
+    def __init__(
+        self, cls: Any, arguments: list[Argument], mode: Mode, privates: Mapping[str, Callable[[], Any]]
+    ) -> None:
         self.cls = cls
         self.arguments = arguments
+        self.privates = privates
         self.lines: list[str] = []
+        self.parameters = dict.fromkeys(
+            path[0] for one in arguments for path in one.lookups if len(path) == 1 and one.is_parameter(path[0])
+        )
+        self.keeps_data = any(one.asks or one.info.factory_takes_data for one in arguments)
+        self.keeps_set = not mode.base64  # of an event that was written it is not known any more
         self.names: dict[str, Any] = {
             "_missing": MISSING,
             "_type": type,
             "_class": cls,
             "_mode": mode,
             "_check": check_argument,
+            "_check_asking": check_asking,
+            "_call_factory": call_factory,
             "_check_extras": check_extras,
+            "_context": context.get,
+            "_info": info_maker(cls, mode),
+            "_dig": dig,
             "_refuse": refuse_arguments,
             "_redirect": redirect,
             "_validate": run_validators,
@@ -211,8 +235,9 @@ class _Writer:
         """Return the source."""
         self._begin()
         for index, argument in enumerate(self.arguments):
-            self._take(argument)
-            self._check(index, argument, self._default(index, argument))
+            self._take(index, argument)
+            self._default(index, argument)
+            self._check(index, argument)
         self._refuse()
         self._assign()
         self._end()
@@ -228,80 +253,154 @@ class _Writer:
 
     def _given(self, *, payload: bool) -> str:
         """Write a dict of the arguments."""
-        chosen = [one for one in self.arguments if one.in_signature]
-        if payload:
-            return "".join(f"{one.alias!r}: {one.name}, " for one in chosen if not one.name.startswith("event_"))
-        return "".join(f"{one.alias!r}: {one.alias}, " for one in chosen)
+        if not payload:
+            return "".join(f"{name!r}: {name}, " for name in self.parameters)
+        chosen = [(index, one) for index, one in enumerate(self.arguments) if not one.name.startswith("event_")]
+        return "".join(
+            f"{path[0]!r}: {path[0] if path[0] in self.parameters and not one.is_plain else variable(index, one)}, "
+            for index, one in chosen
+            for path in one.lookups
+            if path[0] in self.parameters
+        )
 
     def _begin(self) -> None:
-        parameters = "".join(f"{one.alias}=_missing, " for one in self.arguments if one.in_signature)
+        parameters = "".join(f"{name}=_missing, " for name in self.parameters)
         self._add(0, f"def __init__(_self, /, *, {parameters}**_extras):")
         self._add(1, "if _type(_self) is not _class:")
         self._add(2, f"return _redirect(_self, _mode, {{{self._given(payload=False)}}}, _extras)")
         self._add(1, "_faults = None")
+        if self.keeps_set:
+            self._add(1, "_set = 0")
+        if self.keeps_data:
+            self._add(1, "_data = {}")
 
-    def _take(self, argument: Argument) -> None:
-        if not argument.in_signature:
-            self._add(1, f"{argument.name} = _extras.pop({argument.alias!r}, _missing)")
-        elif argument.alias != argument.name:
-            self._add(1, f"{argument.name} = {argument.alias}")
+    def _take(self, index: int, argument: Argument) -> None:
+        """Write where the value comes from, unless it is the parameter of its own name."""
+        if argument.is_plain and argument.name in self.parameters:
+            return
+        value, (first, *others) = variable(index, argument), argument.lookups
+        self._add(1, f"{value} = {self._source(first)}")
+        if not others:
+            return
+        self._add(1, f"_where_{index} = {argument.where(first)!r}")
+        for path in others:
+            self._look_further(index, argument, path)
 
-    def _default(self, index: int, argument: Argument) -> str:
-        """Write the default; return how the next branch begins."""
+    def _look_further(self, index: int, argument: Argument, path: Path) -> None:
+        """Write a further place to look at; what stands there beside the value is an extra."""
+        value = variable(index, argument)
+        self._add(1, f"if {value} is _missing:")
+        self._add(2, f"{value} = {self._source(path)}")
+        self._add(2, f"if {value} is not _missing:")
+        self._add(3, f"_where_{index} = {argument.where(path)!r}")
+        if len(path) == 1 and path[0] in self.parameters:
+            self._add(1, f"elif {path[0]} is not _missing:")
+            self._add(2, f"_extras[{path[0]!r}] = {path[0]}")
+
+    def _source(self, path: Path) -> str:
+        key, *rest = path
+        if rest:
+            root = key if key in self.parameters else f"_extras.get({key!r}, _missing)"
+            return f"_dig({root}, {tuple(rest)!r})"
+        return str(key) if key in self.parameters else f"_extras.pop({key!r}, _missing)"
+
+    def _where(self, index: int, argument: Argument) -> str:
+        first, *others = argument.lookups
+        return f"_where_{index}" if others else repr(argument.where(first))
+
+    def _default(self, index: int, argument: Argument) -> None:
+        """Write the default, and what notes that another value was given; the check comes under the latter."""
+        if self.keeps_data:
+            self._add(1, "_before = _faults")
+        if not argument.has_default:
+            return
+        value = variable(index, argument)
+        self._add(1, f"if {value} is _missing:")
+        self._add(2, self._default_value(index, argument, value))
+        self._add(1, "else:")
+        self._add(2, f"_set |= {1 << index}" if self.keeps_set else "pass")
+
+    def _default_value(self, index: int, argument: Argument, value: str) -> str:
         default: Any = argument.attribute.default
-        if default is attrs.NOTHING:
-            return "if"
-        self._add(1, f"if {argument.name} is _missing:")
         if argument.factory is not None:
-            self._add(2, "pass")
-        elif isinstance(default, _FACTORY):
-            self._add(2, f"{argument.name} = {self._name('factory', index, default.factory)}()")
-        else:
-            self._add(2, f"{argument.name} = {self._name('default', index, default)}")
-        return "if" if argument.converts else "elif"
+            return "pass"
+        if argument.info.factory_takes_data:
+            factory = self._name("factory", index, argument.info.default_factory)
+            return f"{value}, _faults = _call_factory({factory}, _data, {self._where(index, argument)}, _faults)"
+        if isinstance(default, _FACTORY):
+            return f"{value} = {self._name('factory', index, default.factory)}()"
+        return f"{value} = {self._name('default', index, default)}"
 
-    def _check(self, index: int, argument: Argument, branch: str) -> None:
-        condition, check = self._condition(index, argument), self._name("check", index, argument.check)
+    def _check(self, index: int, argument: Argument) -> None:
+        value, condition = variable(index, argument), self._condition(index, argument)
+        check = self._name("check", index, argument.check)
         if argument.converts:
-            condition = f"{argument.name} is not _missing" if argument.factory is not None else "True"
+            condition = f"{value} is not _missing" if argument.factory is not None else "True"
             check = f"lambda value: {self._name('convert', index, converting(argument))}(_self, value)"
         if condition is not None:
-            self._add(1, f"{branch} {condition}:")
-            self._add(2, f"{argument.name}, _faults = _check({check}, {argument.name}, {argument.alias!r}, _faults)")
+            always = argument.converts or argument.checks_default or not argument.has_default
+            indent = 1 if always else 2
+            self._add(indent, f"if {condition}:")
+            self._add(indent + 1, self._call(index, argument, value, check))
+        if self.keeps_data:
+            self._add(1, "if _faults is _before:")
+            self._add(2, f"_data[{argument.name!r}] = {value}")
+
+    def _call(self, index: int, argument: Argument, value: str, check: str) -> str:
+        given = f"{check}, {value}, {self._where(index, argument)}, _faults"
+        if argument.asks:
+            return f"{value}, _faults = _check_asking({given}, _info(_data, {argument.name!r}))"
+        return f"{value}, _faults = _check({given})"
 
     def _condition(self, index: int, argument: Argument) -> str | None:
         """Return the expression that is true for values to be checked."""
-        name, exact = argument.name, argument.exact
+        value, exact = variable(index, argument), argument.exact
         if exact is None:
-            return f"{name} is _missing" if argument.attribute.default is attrs.NOTHING else None
-        tests = [f"{name} is not None"] if type(None) in exact else []
+            return None if argument.has_default else f"{value} is _missing"
+        tests = [f"{value} is not None"] if type(None) in exact else []
         kinds = sorted(exact - {type(None)}, key=lambda kind: kind.__qualname__)
         if len(kinds) == 1:
-            tests.append(f"_type({name}) is not {self._name('type', index, kinds[0])}")
+            tests.append(f"_type({value}) is not {self._name('type', index, kinds[0])}")
         elif kinds:
-            tests.append(f"_type({name}) not in {self._name('types', index, frozenset(kinds))}")
+            tests.append(f"_type({value}) not in {self._name('types', index, frozenset(kinds))}")
         return " and ".join(tests) or "True"
 
     def _refuse(self) -> None:
+        for root in dict.fromkeys(key for one in self.arguments for key, *rest in one.lookups if rest):
+            if root not in self.parameters:
+                self._forget(root)
         self._add(1, "if _extras:")
         self._add(2, "_faults = _check_extras(_class, _extras, _faults)")
         self._add(1, "if _faults is not None:")
         self._add(2, f"raise _refuse(_class, _mode, _faults, {{{self._given(payload=True)}**_extras}})")
 
+    def _forget(self, root: object) -> None:
+        """Write that what a path led into is no extra."""
+        rests = [tuple(rest) for one in self.arguments for key, *rest in one.lookups if key == root and rest]
+        found = " or ".join(f"_dig(_extras[{root!r}], {rest!r}) is not _missing" for rest in rests)
+        self._add(1, f"if {root!r} in _extras and ({found}):")
+        self._add(2, f"del _extras[{root!r}]")
+
     def _assign(self) -> None:
-        line = "_self.{0} = {0}"
+        line = "_self.{0} = {1}"
         if self.cls.__setattr__ is not object.__setattr__:  # such as the one of attrs that runs validators
             self._add(1, "_fields = _self.__dict__")
-            line = "_fields['{0}'] = {0}"
+            line = "_fields['{0}'] = {1}"
         if hasattr(self.cls, "__attrs_pre_init__"):
             self._add(1, "_self.__attrs_pre_init__()")
         for index, argument in enumerate(self.arguments):
+            value = variable(index, argument)
             if argument.factory is not None:
-                self._add(1, f"if {argument.name} is _missing:")
-                self._add(2, f"{argument.name} = {self._name('factory', index, argument.factory.factory)}(_self)")
-            self._add(1, line.format(argument.name))
+                self._add(1, f"if {value} is _missing:")
+                self._add(2, f"{value} = {self._name('factory', index, argument.factory.factory)}(_self)")
+            self._add(1, line.format(argument.name, value))
+        if self.keeps_set:
+            self._add(1, "if _set:")
+            self._add(2, line.format(SET, "_set"))
         self._add(1, "if _extras:")
         self._add(2, "_self.__dict__.update(_extras)")
+        for number, (name, factory) in enumerate(self.privates.items()):
+            self._add(1, line.format(name, f"{self._name('private', number, factory)}()"))
 
     def _end(self) -> None:
         validated = [one.attribute for one in self.arguments if one.attribute.validator is not None]
@@ -309,3 +408,5 @@ class _Writer:
             self._add(1, f"_validate(_self, {self._name('validated', 'fields', validated)}, _class, _mode)")
         if hasattr(self.cls, "__attrs_post_init__"):
             self._add(1, "_self.__attrs_post_init__()")
+        if not _is_of_root(self.cls, "model_post_init"):
+            self._add(1, "_self.model_post_init(_context())")

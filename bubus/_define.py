@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import typing_extensions as te
 
-from bubus._body import collected_marks
+from bubus._arguments import Argument, Situation, argument, check_marks
+from bubus._assign import assign, delete, guards
+from bubus._body import Body, collected_marks, is_root
 from bubus._compile import compile_type
 from bubus._config import merged_config
-from bubus._construct import Argument, Init, is_written, stands_in, write_init
+from bubus._construct import Init, is_written, stands_in, write_init
 from bubus._faults import Invalid
 from bubus._field_info import FieldInfo, merged_info
 from bubus._fields import (
@@ -27,21 +29,24 @@ from bubus._fields import (
     info_of_attribute,
     own_copy,
 )
-from bubus._framework import CHECKS, EXACT, WIRE_NAME, schema_of
+from bubus._framework import CHECKS, WIRE_NAME, schema_of
 from bubus._generics import Bindings, bindings, substitute
+from bubus._marks import ModelValidator
 from bubus._mode import LAX, Mode
+from bubus._privates import factories, install, private_attributes
 from bubus._types import MISSING
+from bubus._whole import Build, builder, whole_init
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
-    import types
     from collections.abc import Iterable, Mapping
+    from types import FrameType
 
     from bubus._marks import Mark
-    from bubus._types import Check
 
 _FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
 _SAID_OF_PLAIN_FIELDS: Final = frozenset({"default", "default_factory", "repr", "title", "description", "examples"})
+_USUAL: Final = {"extra": "allow"}
 _NAMES: Final = ("event_type", "event_schema")
 
 
@@ -75,10 +80,18 @@ class Blueprint:
     inits: dict[Mode, Init] = attrs.Factory(dict[Mode, Init])
     """Constructors by mode, written when first needed."""
 
+    arguments: list[Argument] = attrs.Factory(list["Argument"])
+    """The fields as the usual constructor sees them, once the class is complete."""
+
+    builds: dict[Mode, Build | None] = attrs.Factory(dict["Mode", "Build | None"])
+    """What runs the validators of the whole event, by mode; None if there are none."""
+
     @property
     def is_plain(self) -> bool:
         """Whether nothing but types is said of the fields: then msgspec may decode events without the constructor."""
-        return not self.marks and all(info.given <= _SAID_OF_PLAIN_FIELDS for info in self.infos.values())
+        if self.marks or self.cls.model_config != _USUAL or hasattr(self.cls, "__event_watched__"):
+            return False
+        return all(info.given <= _SAID_OF_PLAIN_FIELDS for info in self.infos.values())
 
     def init(self, mode: Mode) -> Init:
         """
@@ -90,34 +103,70 @@ class Blueprint:
         found = self.inits.get(mode)
         if found is None:
             finish(self)
-            found = self.inits[mode] = write_init(self.cls, _arguments(self, mode), mode)
+            found = self.inits.get(mode) or self.write(mode, _arguments(self, mode))
         return found
+
+    def build(self, mode: Mode) -> Build | None:
+        """
+        Return what makes an event of anything with the validators of the whole event, None if there are none.
+
+        Raises:
+            DefinitionError: As `init`.
+        """
+        self.init(mode)
+        return self.builds[mode]
+
+    def complete_arguments(self) -> list[Argument]:
+        """
+        Return the fields as the usual constructor sees them.
+
+        Raises:
+            DefinitionError: If a name in an annotation does not exist.
+        """
+        finish(self)
+        return self.arguments
+
+    def learn(self, frame: FrameType) -> None:
+        """Let the names that the code in *frame* knows be found in annotations."""
+        self.scope.own.update({name: value for name, value in frame.f_locals.items() if name not in self.scope.own})
+
+    def argument(self, name: str) -> tuple[int, Argument]:
+        """Return the number of a field, and the field as the usual constructor sees it."""
+        return next((index, one) for index, one in enumerate(self.arguments) if one.name == name)
+
+    def write(self, mode: Mode, arguments: list[Argument]) -> Init:
+        """Write the constructor for one mode."""
+        fill = init = write_init(self.cls, arguments, mode, dict(factories(self.cls)))
+        build = builder(self.cls, fill, self.marks, mode) if self.has_whole else None
+        if build is not None:
+            init = whole_init(self.cls, fill, build, mode)
+        self.builds[mode], self.inits[mode] = build, init
+        return init
+
+    @property
+    def has_whole(self) -> bool:
+        """Whether there are validators of the whole event."""
+        return any(isinstance(mark, ModelValidator) for mark in self.marks.values())
 
 
 _PENDING: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 """Classes with names still to be found."""
 
 
-def define(
-    cls: Any,
-    namespace: Mapping[str, Any],
-    version: str | None,
-    frame: types.FrameType | None,
-    marks: Mapping[str, Mark],
-) -> None:
+def define(cls: Any, body: Body, version: str | None, frame: FrameType | None) -> None:
     """
     Make the new class *cls* an event class.
 
     Args:
         cls: The class.
-        namespace: Its body, without what decorators leave there.
+        body: What it was made from.
         version: Its version, for `event_schema`.
         frame: The code that runs the class statement.
-        marks: What decorators left, by the names of their functions.
 
     Raises:
         DefinitionError: If it cannot be one.
     """
+    namespace = body.namespace
     _refuse_decorated(cls, namespace)
     own = {parameter.__name__: parameter for parameter in namespace.get("__type_params__", ())}
     scope = Scope(cls.__module__, {**own, cls.__name__: cls}, frame)
@@ -126,9 +175,11 @@ def define(
     for name in declared.keys() & namespace.keys():
         delattr(cls, name)
     blueprint = Blueprint(cls, scope, declared, namespace.get("event_result_type", MISSING))
-    blueprint.own_marks, blueprint.marks = marks, collected_marks(cls, marks)
+    blueprint.own_marks, blueprint.marks = body.marks, collected_marks(cls, body.marks)
     cls.__event_blueprint__ = blueprint
-    cls.model_config = merged_config(cls, namespace.get("model_config", {}))
+    cls.__event_privates__ = private_attributes(cls, namespace)
+    install(cls, cls.__event_privates__)
+    cls.model_config = merged_config(cls, body.config)
     cls.__event_parameter__ = cls.__parameters__[0] if namespace.get("__event_root__") else MISSING
     cls.__event_origin__ = namespace.get("__event_origin__", cls)
     cls.__event_arguments__ = namespace.get("__event_arguments__", ())
@@ -225,7 +276,7 @@ def _complete_or_wait(blueprint: Blueprint) -> None:
         _PENDING.add(blueprint.cls)
 
 
-def _tell(waiting: Blueprint, cls: type, frame: types.FrameType | None) -> None:
+def _tell(waiting: Blueprint, cls: type, frame: FrameType | None) -> None:
     """Let a waiting class know one that was just written beside it, whose name does not exist before it is done."""
     if waiting.scope.frame is frame:
         waiting.scope.own[cls.__name__] = cls
@@ -281,7 +332,10 @@ def complete(blueprint: Blueprint) -> None:
     _set_types(blueprint, own, known)
     blueprint.infos = _infos(blueprint)
     _set_result(blueprint, known)
-    blueprint.inits[LAX] = write_init(cls, _arguments(blueprint, LAX), LAX)
+    check_marks(cls, blueprint.marks, blueprint.infos)
+    blueprint.arguments = _arguments(blueprint, LAX)
+    _guard(blueprint)
+    blueprint.write(LAX, blueprint.arguments)
     blueprint.scope.frame = None
     blueprint.complete = True
     _PENDING.discard(cls)
@@ -315,8 +369,19 @@ def _infos(blueprint: Blueprint) -> dict[str, FieldInfo]:
         info = _info(attribute, declaration, inherited.get(attribute.name))
         if declaration is not None:
             _settle_attribute(blueprint.cls, attribute, info)
-        found[attribute.name] = info
+        found[attribute.name] = _with_alias(blueprint.cls, attribute.name, info)
     return found
+
+
+def _with_alias(cls: Any, name: str, info: FieldInfo) -> FieldInfo:
+    """Return *info* with the alias that the class generates for a field without one of its own."""
+    generate = cls.model_config.get("alias_generator")
+    if generate is None or name in CHECKS or info.alias or info.validation_alias or info.serialization_alias:
+        return info
+    alias: Any = generate(name)
+    if not isinstance(alias, str):
+        raise DefinitionError(f"{cls.__qualname__}: alias_generator returned {alias!r} for {name}; it must return text")
+    return FieldInfo.said(alias=alias).over(info)
 
 
 def _inherited_infos(cls: Any) -> dict[str, FieldInfo]:
@@ -395,33 +460,29 @@ def _result(annotation: Any) -> Any:
 
 
 def _arguments(blueprint: Blueprint, mode: Mode) -> list[Argument]:
-    return [_argument(blueprint, attribute, mode) for attribute in attrs.fields(blueprint.cls)]
+    cls = blueprint.cls
+    here = Situation(cls, blueprint.marks, mode)
+    return [
+        argument(here, attribute, blueprint.infos[attribute.name], redeclared=_redeclared(cls, attribute.name))
+        for attribute in attrs.fields(cls)
+    ]
 
 
-def _argument(blueprint: Blueprint, attribute: attrs.Attribute[Any], mode: Mode) -> Argument:
-    name = attribute.name
-    owner = f"{blueprint.cls.__qualname__}.{name}"
-    info = blueprint.infos[name]
-    if name not in CHECKS:
-        validator = compile_type(info.full_annotation, owner, mode)
-        return Argument(attribute, validator.check, validator.exact, info)
-    check = CHECKS[name]
-    if not _redeclared(blueprint.cls, name):
-        return Argument(attribute, check, EXACT.get(name, frozenset()), info)
-    return Argument(attribute, _both(check, compile_type(info.full_annotation, owner, mode).check), frozenset(), info)
+def _guard(blueprint: Blueprint) -> None:
+    """Let assignments be checked or refused, if the class wants it; its own or inherited __setattr__ stays."""
+    cls = blueprint.cls
+    if guards(cls, blueprint.infos):
+        if cls.__setattr__ is object.__setattr__:
+            cls.__setattr__ = assign
+        if cls.__delattr__ is object.__delattr__:
+            cls.__delattr__ = delete
 
 
 def _redeclared(cls: Any, name: str) -> bool:
     """Tell whether a subclass of the root gave a framework field an annotation of its own."""
     return any(
-        name in _types_of(base)
-        for base in cls.__mro__
-        if "__event_blueprint__" in base.__dict__ and base.__mro__[1] is not object
+        name in _types_of(base) for base in cls.__mro__ if "__event_blueprint__" in base.__dict__ and not is_root(base)
     )
-
-
-def _both(first: Check, second: Check) -> Check:
-    return lambda value: second(first(value))
 
 
 def _install_init(cls: Any, namespace: Mapping[str, Any]) -> None:

@@ -36,8 +36,12 @@ MESSAGES: Final[dict[str, str]] = {
     "datetime_type": "Input should be a valid datetime",
     "decimal_max_digits": "Decimal input should have no more than {max_digits} digit{s} in total",
     "decimal_max_places": "Decimal input should have no more than {decimal_places} decimal place{s}",
+    "decimal_whole_digits": "Decimal input should have no more than {whole_digits} digit{s} before the decimal point",
     "decimal_parsing": "Input should be a valid decimal",
     "decimal_type": "Decimal input should be an integer, float, string or Decimal object",
+    "default_factory_not_called": (
+        "The default factory uses validated data, but at least one validation error occurred"
+    ),
     "default_dict_type": "Input should be a valid defaultdict",
     "deque_type": "Input should be a valid deque",
     "dict_type": "Input should be a valid dictionary",
@@ -72,6 +76,7 @@ MESSAGES: Final[dict[str, str]] = {
     "needs_python_object": (
         "Cannot check `{method_name}` when validating from json, use a JsonOrPython validator instead"
     ),
+    "no_such_attribute": "Object has no attribute '{attribute}'",
     "named_tuple_type": "Input should be a tuple, list, dictionary or an instance of {class_name}",
     "none_required": "Input should be None",
     "ordered_dict_type": "Input should be a valid OrderedDict",
@@ -106,6 +111,9 @@ MESSAGES: Final[dict[str, str]] = {
 JSON_MESSAGES: Final[dict[str, str]] = {
     "counter_type": "Input should be an object",
     "dataclass_type": "Input should be an object",
+    "default_factory_not_called": (
+        "The default factory uses validated data, but at least one validation error occurred"
+    ),
     "default_dict_type": "Input should be an object",
     "deque_type": "Input should be a valid array",
     "dict_type": "Input should be an object",
@@ -215,12 +223,12 @@ def call_user(function: Callable[..., Any], value: object, *args: object) -> Any
     except AssertionError as error:
         raise Invalid([fault("assertion_error", value, error=error)]) from error
     except ValueError as error:
-        raise Invalid(_told_by(error, value)) from error
+        raise Invalid(told_by(error, value)) from error
     except TypeError as error:
         raise Invalid([fault("type_error", value, error=error)]) from error
 
 
-def _told_by(error: ValueError, value: object) -> list[Fault]:
+def told_by(error: ValueError, value: object) -> list[Fault]:
     """Return the faults that a ValueError stands for: its own, or those that it lists."""
     if (errors := listed(error)) is not None:
         return [Fault.of_error(one) for one in errors]
@@ -235,6 +243,10 @@ def in_json_words(faults: Iterable[Fault]) -> list[Fault]:
     return [attrs.evolve(one, msg=JSON_MESSAGES.get(one.kind, one.msg)) for one in faults]
 
 
-def refuse(title: str, faults: Iterable[Fault]) -> ValidationError:
-    """Return the public error that lists *faults*; it is pydantic's too where pydantic is imported."""
-    return validation_error(title, [one.as_error() for one in faults])
+def refuse(title: str, faults: Iterable[Fault], *, hide_input: bool = False) -> ValidationError:
+    """
+    Return the public error that lists *faults*; it is pydantic's too where pydantic is imported.
+
+    With *hide_input* its text does not show the values.
+    """
+    return validation_error(title, [one.as_error() for one in faults], hide_input=hide_input)

@@ -69,7 +69,7 @@ class FieldInfo:
         return cls(**own, metadata=metadata, given=frozenset([*own, *["metadata"] * bool(metadata)]))
 
     def over(self, other: FieldInfo) -> FieldInfo:
-        """Return what both say together; where both say something, *self* counts."""
+        """Return what both say together; where both say something, *self* counts, but for metadata, which is added."""
         facts = {name: getattr(self, name) for name in self.given - {"metadata"}}
         if "default" in facts:
             facts.setdefault("default_factory", None)
@@ -117,4 +117,7 @@ def merged_info(annotation: Any, default: FieldInfo | None) -> FieldInfo:
     for item in map(translated, items):
         part = item if isinstance(item, FieldInfo) else FieldInfo(metadata=(item,), given=frozenset({"metadata"}))
         found = part.over(found)
-    return found if default is None else default.over(found)
+    if default is None:
+        return found
+    metadata = (*default.metadata, *found.metadata)  # pydantic's order: the last limit of a kind counts
+    return attrs.evolve(default.over(found), metadata=metadata)

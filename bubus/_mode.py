@@ -32,12 +32,21 @@ class Mode:
     strict: bool = False
     """It is the user, and not a union in search of the best fit, who wants no conversions: no dict is a record."""
 
+    decided: bool = False
+    """The caller said whether to convert, so that what fields and classes say about it does not count."""
+
     base64: bool = False
     """Text that stands for bytes is base64, as plain msgspec writes it; otherwise it is UTF-8, as in pydantic."""
 
     def at(self, level: Level) -> Mode:
         """Return this mode at another level."""
         return attrs.evolve(self, level=level)
+
+    def strictly(self, strict: bool) -> Mode:
+        """Return this mode as a field or class wants it that says whether to convert."""
+        if self.decided or self.base64 or self.level > Level.STRICT:
+            return self
+        return attrs.evolve(self, level=Level.STRICT if strict else Level.LAX, strict=strict)
 
     @property
     def lax(self) -> bool:
@@ -55,5 +64,14 @@ LAX_JSON: Final = Mode(json=True)
 WIRE: Final = Mode(json=True, base64=True)
 """What `bubus._codec` and plain msgspec write."""
 
-STRICT: Final = Mode(Level.STRICT, strict=True)
-STRICT_JSON: Final = Mode(Level.STRICT, json=True, strict=True)
+STRICT: Final = Mode(Level.STRICT, strict=True, decided=True)
+STRICT_JSON: Final = Mode(Level.STRICT, json=True, strict=True, decided=True)
+
+
+def mode_for(strict: bool | None, *, json: bool = False) -> Mode:
+    """Return the mode that a caller asks for by ``strict=``."""
+    if strict is None:
+        return LAX_JSON if json else LAX
+    if strict:
+        return STRICT_JSON if json else STRICT
+    return Mode(json=json, decided=True)

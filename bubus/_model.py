@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import datetime  # noqa: TC003 - named by fields, so looked up at run time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
@@ -13,23 +14,30 @@ from typing_extensions import dataclass_transform
 from bubus import _framework as framework
 from bubus._body import opened
 from bubus._codec import validate_json
-from bubus._define import Blueprint, define
+from bubus._construct import hides_input
+from bubus._copies import construct, copied, fields_set, public
+from bubus._define import Blueprint, define, finish
 from bubus._dump import dump
-from bubus._faults import Fault, Invalid, fail, fault, refuse
+from bubus._faults import Fault, Invalid, refuse
+from bubus._functions import context as validation_context, put
 from bubus._generics import is_concrete, name_of
 from bubus._ids import new_id
-from bubus._mode import LAX, STRICT, Mode
-from bubus._narrow import is_mapping
+from bubus._marks import ComputedField
+from bubus._mode import LAX, Mode, mode_for
+from bubus._privates import RESERVED
 from bubus._registry import register
 from bubus._tree import escape
+from bubus._types import MISSING
 from bubus._versions import Upcast, register_upcast
+from bubus._whole import arguments_in, told
 from bubus._words import Field, PrivateAttr
-from bubus.errors import ValidationError
+from bubus.errors import DefinitionError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bubus._config import ConfigDict
+    from bubus._field_info import FieldInfo
     from bubus._types import Check
 
 _OF_THIS_OBJECT: Final = frozenset({"_event_state", "_event_route"})
@@ -51,10 +59,10 @@ class EventMeta(type):
         version: str | None = None,
         **options: Any,
     ) -> EventMeta:
-        body, marks = opened(namespace)
-        cls = super().__new__(mcs, name, bases, body, **options)
+        body = opened(namespace, options)
+        cls = super().__new__(mcs, name, bases, body.namespace, **options)
         # The frame that runs the class statement knows the names that annotations may use.
-        define(cls, body, version, sys._getframe(1), marks)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - inspect's way costs 100 times as much
+        define(cls, body, version, sys._getframe(1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - inspect's way costs 100 times as much
         return cls
 
     def __init__(
@@ -68,6 +76,24 @@ class EventMeta(type):
     ) -> None:
         del version
         super().__init__(name, bases, namespace, **options)
+
+    @property
+    def model_fields(cls) -> Mapping[str, FieldInfo]:
+        """
+        All fields by name, with what is said of them.
+
+        Raises:
+            DefinitionError: If a name in an annotation does not exist.
+        """
+        blueprint: Blueprint = vars(cls)["__event_blueprint__"]
+        finish(blueprint)
+        return dict(blueprint.infos)
+
+    @property
+    def model_computed_fields(cls) -> Mapping[str, ComputedField]:
+        """Computed fields by name."""
+        blueprint: Blueprint = vars(cls)["__event_blueprint__"]
+        return {name: mark for name, mark in blueprint.marks.items() if isinstance(mark, ComputedField)}
 
 
 class _Stateful:
@@ -116,17 +142,21 @@ class EventModel(_Stateful, metaclass=EventMeta):
         return specialise(cls, generic(parameters))
 
     @classmethod
-    def __event_build__(cls, values: Mapping[Any, Any], mode: Mode) -> Self:
+    def __event_build__(cls, values: Any, mode: Mode) -> Self:
         """
-        Return an event made from a dict in one mode.
+        Return an event made from what was read, in one mode.
 
         Raises:
             ValidationError: With every fault.
         """
+        build = cls.__event_blueprint__.build(mode)
+        if build is not None:
+            made: Self = told(cls, mode, build, values, None)
+            return made
         if mode == LAX:
             return cls(**values)
         event = cls.__new__(cls)
-        cls.__event_blueprint__.init(mode)(event, **values)
+        cls.__event_blueprint__.init(mode)(event, **arguments_in(cls, values))
         return event
 
     @classmethod
@@ -137,12 +167,12 @@ class EventModel(_Stateful, metaclass=EventMeta):
         Raises:
             Invalid: If it does not fit.
         """
-        if not is_mapping(value):
-            fail("model_type", value, class_name=cls.__name__)
-        if not all(isinstance(key, str) for key in value):
-            raise Invalid([fault("invalid_key", key).under(str(key)) for key in value if not isinstance(key, str)])
+        build = cls.__event_blueprint__.build(mode)
         try:
-            return cls.__event_build__(value, mode)
+            if build is not None:
+                made: Self = build(value, None)
+                return made
+            return value if isinstance(value, cls) else cls.__event_build__(arguments_in(cls, value), mode)
         except ValidationError as error:
             raise Invalid([Fault.of_error(one) for one in error.errors()]) from None
 
@@ -176,29 +206,53 @@ class EventModel(_Stateful, metaclass=EventMeta):
     # -- pydantic's words ----------------------------------------------------------------------------------------------
 
     @classmethod
-    def model_validate(cls, obj: object, *, strict: bool = False) -> Self:
+    def model_validate(cls, obj: object, *, strict: bool | None = None, context: Any = None) -> Self:
         """
         Return *obj* if it is an event of this class, else one made from it as from a dict.
+
+        Args:
+            obj: An event or a dict, or what a `model_validator` makes a dict of.
+            strict: True converts nothing, False converts whatever the class says; None leaves it to the class.
+            context: What validators find in `ValidationInfo.context`.
 
         Raises:
             ValidationError: If it does not fit.
         """
-        if isinstance(obj, cls):
-            return obj
         try:
-            return cls.__event_from__(obj, STRICT if strict else LAX)
+            with known(context):
+                return cls.__event_from__(obj, mode_for(strict))
         except Invalid as invalid:
-            raise refuse(cls.__name__, invalid.faults) from None
+            raise refuse(cls.__name__, invalid.faults, hide_input=hides_input(cls)) from invalid.__cause__
 
     @classmethod
-    def model_validate_json(cls, json_data: bytes | str, *, strict: bool = False) -> Self:
+    def model_validate_json(
+        cls, json_data: bytes | bytearray | str, *, strict: bool | None = None, context: Any = None
+    ) -> Self:
         """
         Return the event in *json_data*; bytes are UTF-8 text there, as in pydantic.
+
+        Args:
+            json_data: JSON.
+            strict: As in `model_validate`.
+            context: As in `model_validate`.
 
         Raises:
             ValidationError: If there is none.
         """
-        event: Self = validate_json(json_data, cls, strict=strict)
+        with known(context):
+            event: Self = validate_json(json_data, cls, mode_for(strict, json=True))
+        return event
+
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        """
+        Return an event made of *values* that are known to be good: nothing is checked, converted or required.
+
+        Args:
+            _fields_set: What `model_fields_set` shall be; by default the names of *values*.
+            values: Fields, by alias or name, and extras.
+        """
+        event: Self = construct(cls, values, _fields_set)
         return event
 
     def model_dump(self, *, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
@@ -223,21 +277,87 @@ class EventModel(_Stateful, metaclass=EventMeta):
         """
         return msgspec.json.encode(self.model_dump(mode="json")).decode()
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """
+        Return a copy that no bus has seen.
+
+        Args:
+            update: Other values for fields, which are not checked, and extras.
+            deep: Copy what is in the fields, too.
+        """
+        event: Self = copied(self, update or {}, deep=deep)
+        return event
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Override it to do more when an event has been made and its fields are checked."""
+
+    @classmethod
+    def model_rebuild(cls, *, force: bool = False, raise_errors: bool = True, **_: Any) -> bool | None:
+        """
+        Look now for the names in annotations that did not exist when the class was made.
+
+        This happens by itself when the class is used; here the names that the caller knows count as well.
+
+        Args:
+            force: Changes nothing: what is complete stays so.
+            raise_errors: False returns False when a name still does not exist.
+
+        Returns:
+            None if the class was complete, True if it is now.
+
+        Raises:
+            DefinitionError: If a name still does not exist.
+        """
+        del force
+        blueprint = cls.__event_blueprint__
+        if blueprint.complete:
+            return None
+        blueprint.learn(sys._getframe(1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the names that the caller knows
+        try:
+            finish(blueprint)
+        except DefinitionError:
+            if raise_errors:
+                raise
+            return False
+        return True
+
     @property
-    def model_extra(self) -> dict[str, Any]:
-        """What the event holds beside its fields."""
-        fields = {field.name for field in attrs.fields(type(self))}
+    def model_extra(self) -> dict[str, Any] | None:
+        """What the event holds beside its fields, None if its class keeps nothing of that kind."""
+        cls = type(self)
+        if cls.model_config.get("extra", "allow") != "allow":
+            return None
+        fields = {field.name for field in attrs.fields(cls)}
         return {name: value for name, value in public(self).items() if name not in fields}
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """
+        Names of the fields and extras that were given, or differ from their default.
+
+        What was assigned later over a value made by a `default_factory` does not count, nor what plain msgspec read.
+        """
+        return fields_set(self)
 
     # -- the object ----------------------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EventModel) or type(other).__event_origin__ is not type(self).__event_origin__:
             return NotImplemented
-        return compared(self) == compared(other)
+        if compared(self) != compared(other):
+            return False
+        names = private_names(self) | private_names(other)
+        return not names or private(self, names) == private(other, names)
 
     def __hash__(self) -> int:
         return hash(self.event_id)
+
+    if TYPE_CHECKING:
+        model_fields: ClassVar[Mapping[str, FieldInfo]]
+        """All fields by name, with what is said of them."""
+
+        model_computed_fields: ClassVar[Mapping[str, ComputedField]]
+        """Computed fields by name."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_OBJECT}
@@ -303,11 +423,6 @@ def blank(origin: Any, arguments: tuple[Any, ...]) -> Any:
     return cls.__new__(cls)
 
 
-def public(event: EventModel) -> dict[str, Any]:
-    """Return the fields and extras of an event, by name."""
-    return {name: value for name, value in event.__dict__.items() if not name.startswith("_")}
-
-
 def compared(event: EventModel) -> dict[str, Any]:
     """Return what counts when events are compared."""
     values = public(event)
@@ -315,3 +430,18 @@ def compared(event: EventModel) -> dict[str, Any]:
         if not field.eq:
             values.pop(field.name, None)
     return values
+
+
+def private(event: EventModel, names: Iterable[str]) -> dict[str, Any]:
+    """Return private attributes, those not made yet too."""
+    return {name: getattr(event, name, MISSING) for name in names}
+
+
+def private_names(event: EventModel) -> set[str]:
+    """Return the names of the private attributes that an event has values of its own of."""
+    return {name for name in event.__dict__ if name.startswith("_") and name not in RESERVED}
+
+
+def known(context: Any) -> contextlib.AbstractContextManager[None]:
+    """Let validators know the context, if there is one."""
+    return contextlib.nullcontext() if context is None else put(validation_context, context)

@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def validation_error(title: str, errors: Sequence[dict[str, Any]]) -> ValidationError:
+def validation_error(title: str, errors: Sequence[dict[str, Any]], hide_input: bool = False) -> ValidationError:
     """
     Return the error that lists *errors*, in the shape of `ValidationError.errors`.
 
-    It is an instance of `pydantic.ValidationError` too if pydantic is imported.
+    It is an instance of `pydantic.ValidationError` too if pydantic is imported. With *hide_input* its text does not
+    show the values.
     """
     core: Any = sys.modules.get("pydantic_core")
     if not hasattr(core, "ValidationError"):  # not imported, or not to the end
-        return ValidationError(title, errors)
+        return ValidationError(title, errors, hide_input=hide_input)
     lines = [_line(core, error) for error in errors]
     made: _SharedError = _shared_class(core.ValidationError).from_exception_data(title, lines)
-    made.take(errors)
+    made.take(errors, hide_input=hide_input)
     return made
 
 
@@ -37,10 +38,11 @@ class _SharedError(ValidationError):
     def __init__(self, *_: object) -> None:
         """Let pydantic call it with what it is made from; `take` says the rest."""
 
-    def take(self, errors: Sequence[dict[str, Any]]) -> None:
+    def take(self, errors: Sequence[dict[str, Any]], *, hide_input: bool) -> None:
         """Keep *errors* as they were told."""
         self._errors = list(errors)
-        self.args = (report(self.title, self._errors),)
+        self._hide_input = hide_input
+        self.args = (report(self.title, self._errors, hide_input=hide_input),)
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -49,7 +51,7 @@ class _SharedError(ValidationError):
         return Exception.__repr__(self)
 
     def __reduce__(self) -> Any:
-        return validation_error, (self.title, self._errors), dict(self.__dict__)
+        return validation_error, (self.title, self._errors, self._hide_input), dict(self.__dict__)
 
 
 @cache

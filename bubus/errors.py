@@ -63,6 +63,7 @@ BubusError
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -98,10 +99,10 @@ class ValidationError(BubusError, ValueError):
     title: str
     """Name of the class that refused the values."""
 
-    def __init__(self, title: str, errors: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, title: str, errors: Sequence[dict[str, Any]], hide_input: bool = False) -> None:
         self.title = title
         self._errors = list(errors)
-        super().__init__(report(title, self._errors))
+        super().__init__(report(title, self._errors, hide_input=hide_input))
 
     def errors(
         self, *, include_url: bool = False, include_context: bool = True, include_input: bool = True
@@ -122,18 +123,32 @@ class ValidationError(BubusError, ValueError):
         """Return the number of faults."""
         return len(self._errors)
 
+    def json(
+        self,
+        *,
+        indent: int | None = None,
+        include_url: bool = False,
+        include_context: bool = True,
+        include_input: bool = True,
+    ) -> str:
+        """Return `errors` as JSON; what JSON cannot tell is told by its text."""
+        found = self.errors(include_url=include_url, include_context=include_context, include_input=include_input)
+        return json.dumps(found, indent=indent, default=str, separators=None if indent else (",", ":"))
 
-def report(title: str, errors: Sequence[dict[str, Any]]) -> str:
+
+def report(title: str, errors: Sequence[dict[str, Any]], *, hide_input: bool = False) -> str:
     """Return the text of a `ValidationError`."""
     lines = [f"{len(errors)} validation error{'s' * (len(errors) != 1)} for {title}"]
     for error in errors:
         where = ".".join(str(part) for part in error["loc"])
-        kind = type(error["input"]).__name__
         lines += [where] * bool(where)
-        lines.append(
-            f"  {error['msg']} [type={error['type']}, input_value={_short(error['input'])}, input_type={kind}]"
-        )
+        shown = "" if hide_input else f", {_shown(error['input'])}"
+        lines.append(f"  {error['msg']} [type={error['type']}{shown}]")
     return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    return f"input_value={_short(value)}, input_type={type(value).__name__}"
 
 
 def _short(value: object, limit: int = 50) -> str:

@@ -26,14 +26,17 @@ TABLE = """
 0.4  _words
 1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._base
 1.1  _faults _policy _slots _dump _versions
-1.2  _temporal _containers _constraints _records
+1.15 _functions
+1.2  _temporal _containers _records
 1.3  _coerce
-1.4  _unions
+1.4  _unions _constraints
 1.5  _pydantic_types
 2    _compile _semaphores _waiting _memory _threads
 2.1  _framework _gate
-2.15 _wire_fields
-2.2  _construct
+2.15 _wire_fields _arguments
+2.2  _construct _privates
+2.22 _whole
+2.25 _assign _copies
 2.3  _define
 3    _codec _result _retry
 3.1  _model _older_event

@@ -1,0 +1,187 @@
+"""The fields of an event class as its constructor sees them: where a value is found, and how it is checked."""
+
+from __future__ import annotations
+
+import keyword
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import attrs
+
+from bubus._compile import Validator, compile_type
+from bubus._config import by_name, settings_of
+from bubus._framework import CHECKS, EXACT
+from bubus._functions import applied
+from bubus._marks import FieldSerializer, FieldValidator
+from bubus.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bubus._field_info import FieldInfo, Path
+    from bubus._marks import Mark
+    from bubus._mode import Mode
+    from bubus._types import Check
+
+_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
+_NOTHING: Final[frozenset[type]] = frozenset()
+
+
+@attrs.frozen(slots=True, eq=False)
+class Argument:
+    """A field as the constructor sees it."""
+
+    attribute: attrs.Attribute[Any]
+    check: Check
+    exact: frozenset[type] | None
+    """Values of exactly these types need no check; None: no value does."""
+
+    info: FieldInfo
+    lookups: tuple[Path, ...]
+    """Where a value is looked for; the first place that has one counts."""
+
+    asks: bool = False
+    """Whether a function in the check wants to know more than the value."""
+
+    checks_default: bool = False
+    by_alias: bool = True
+    """Whether faults are told at the alias."""
+
+    @property
+    def name(self) -> str:
+        """Name of the attribute."""
+        return self.attribute.name
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the value is found under the name of the attribute, and nowhere else."""
+        return self.lookups == ((self.name,),)
+
+    @property
+    def converter(self) -> Any:
+        """The converter of attrs, or None."""
+        return cast("Any", self.attribute.converter)  # pyright: ignore[reportUnknownMemberType] - generic without arguments in attrs
+
+    @property
+    def converts(self) -> bool:
+        """Whether the field has a converter of attrs."""
+        return self.converter is not None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether it need not be given."""
+        return self.attribute.default is not attrs.NOTHING
+
+    @property
+    def factory(self) -> Any:
+        """The factory for the default if it wants the event itself, else None."""
+        default: Any = self.attribute.default
+        return default if isinstance(default, _FACTORY) and default.takes_self else None
+
+    def where(self, lookup: Path) -> Path:
+        """Return the place that faults of a value found at *lookup* are told at."""
+        return lookup if self.by_alias else (self.name,)
+
+    def is_parameter(self, key: object) -> bool:
+        """
+        Tell whether *key* is written as a parameter. Others are taken out of the extras: names that are none of
+        Python's, and fields with init=False, which a stored event brings along.
+        """
+        if not self.attribute.init or not isinstance(key, str):
+            return False
+        return key.isidentifier() and not keyword.iskeyword(key) and not key.startswith("_")
+
+
+@attrs.frozen(slots=True, eq=False)
+class Situation:
+    """What the fields of a class have in common."""
+
+    cls: Any
+    marks: Mapping[str, Mark]
+    mode: Mode
+
+    @property
+    def config(self) -> Any:
+        """`model_config` of the class."""
+        return self.cls.model_config
+
+
+def argument(here: Situation, attribute: attrs.Attribute[Any], info: FieldInfo, *, redeclared: bool) -> Argument:
+    """
+    Return a field as the constructor of its class for one mode sees it.
+
+    Raises:
+        DefinitionError: If its type cannot be checked, or a validator cannot be called.
+    """
+    validator = _with_functions(here, attribute.name, _validator(here, attribute.name, info, redeclared=redeclared))
+    checks_default = here.config.get("validate_default") if info.validate_default is None else info.validate_default
+    return Argument(
+        attribute,
+        validator.check,
+        validator.exact,
+        info,
+        lookups(attribute, info, here.config, here.mode),
+        asks=validator.asks,
+        checks_default=bool(checks_default),
+        by_alias=bool(here.config.get("loc_by_alias", True)),
+    )
+
+
+def _owner(here: Situation, name: str) -> str:
+    return f"{here.cls.__qualname__}.{name}"
+
+
+def _validator(here: Situation, name: str, info: FieldInfo, *, redeclared: bool) -> Validator:
+    """Return the check of a field; one of the framework's has rules that no class can change."""
+    if name in CHECKS and not redeclared:
+        return Validator(info.annotation, name, CHECKS[name], EXACT.get(name, _NOTHING))
+    own = compile_type(info.full_annotation, _owner(here, name), here.mode, settings_of(here.config))
+    return attrs.evolve(own, check=_both(CHECKS[name], own.check), exact=_NOTHING) if name in CHECKS else own
+
+
+def _both(first: Check, second: Check) -> Check:
+    return lambda value: second(first(value))
+
+
+def _with_functions(here: Situation, name: str, validator: Validator) -> Validator:
+    """Put the validators of a field around its check, in the order in which they were written."""
+    for function, mark in here.marks.items():
+        if isinstance(mark, FieldValidator) and is_meant(name, mark.fields):
+            check, asks = applied(validator.check, getattr(here.cls, function), mark.mode, _owner(here, name))
+            validator = attrs.evolve(validator, check=check, exact=_NOTHING, in_c=False, asks=asks or validator.asks)
+    return validator
+
+
+def is_meant(name: str, fields: tuple[str, ...]) -> bool:
+    """Tell whether a decorator's *fields* name this one; ``"*"`` stands for all but the framework's."""
+    return name in fields or ("*" in fields and name not in CHECKS)
+
+
+def lookups(attribute: attrs.Attribute[Any], info: FieldInfo, config: Any, mode: Mode) -> tuple[Path, ...]:
+    """Return where a value for a field is looked for; in what bubus wrote itself, by its name first."""
+    name: Path = (attribute.name,)
+    alias = info.validation_alias or info.alias
+    if not alias:
+        return ((attribute.alias or attribute.name,),)
+    paths: tuple[Path, ...] = ((alias,),) if isinstance(alias, str) else alias
+    if config.get("validate_by_alias") is False:
+        return (name,)
+    if mode.base64:
+        return (name, *(path for path in paths if path != name))
+    return (*paths, name) if by_name(config) and name not in paths else paths
+
+
+def check_marks(cls: type, marks: Mapping[str, Mark], infos: Mapping[str, FieldInfo]) -> None:
+    """
+    Refuse decorators that name fields which are not there.
+
+    Raises:
+        DefinitionError: If there are any, unless they say ``check_fields=False``.
+    """
+    for function, mark in marks.items():
+        if isinstance(mark, FieldValidator | FieldSerializer) and mark.check_fields is not False:
+            missing = [name for name in mark.fields if name != "*" and name not in infos]
+            if missing:
+                raise DefinitionError(
+                    f"{cls.__qualname__}.{function} names {', '.join(missing)}, which is no field; correct the name, "
+                    "or pass check_fields=False if only subclasses have it"
+                )

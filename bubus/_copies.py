@@ -1,0 +1,85 @@
+"""Events made without the constructor: from values known to be good, and from other events; and what was given."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from bubus._construct import SET
+from bubus._narrow import kind_of
+from bubus._privates import factories
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
+
+
+def public(event: Any) -> dict[str, Any]:
+    """Return the fields and extras of an event, by name."""
+    return {name: value for name, value in event.__dict__.items() if not name.startswith("_")}
+
+
+def default_of(attribute: attrs.Attribute[Any], event: Any) -> Any:
+    """Return a new default of a field."""
+    default: Any = attribute.default
+    if not isinstance(default, _FACTORY):
+        return default
+    return default.factory(event) if default.takes_self else default.factory()
+
+
+def construct(cls: Any, values: Mapping[str, Any], given: set[str] | None) -> Any:
+    """Return an event of *cls* made of unchecked values, by alias or name."""
+    event = cls.__new__(cls)
+    left = dict(values)
+    fields = event.__dict__
+    names: set[str] = set()
+    for argument in cls.__event_blueprint__.complete_arguments():
+        keys = [path[0] for path in (*argument.lookups, (argument.name,)) if len(path) == 1 and path[0] in left]
+        if keys:
+            fields[argument.name] = left.pop(keys[0])
+            names.add(argument.name)
+        elif argument.info.factory_takes_data:
+            fields[argument.name] = argument.info.default_factory(dict(fields))
+        elif argument.has_default:
+            fields[argument.name] = default_of(argument.attribute, event)
+    if cls.model_config.get("extra", "allow") == "allow":
+        fields.update({name: value for name, value in left.items() if not name.startswith("_")})
+    fields[SET] = frozenset(names | left.keys() if given is None else given)
+    fields.update({name: make() for name, make in factories(cls)})
+    event.model_post_init(None)
+    return event
+
+
+def copied(event: Any, update: Mapping[str, Any], *, deep: bool) -> Any:
+    """Return a copy of *event* with other values, unchecked."""
+    other = copy.deepcopy(event) if deep else copy.copy(event)
+    cls: Any = kind_of(event)
+    extra = cls.model_config.get("extra", "allow") == "allow"
+    names = {attribute.name for attribute in attrs.fields(cls)}
+    other.__dict__.update({name: value for name, value in update.items() if extra or name in names})
+    other.__dict__[SET] = frozenset(fields_set(event) | update.keys())
+    return other
+
+
+def fields_set(event: Any) -> set[str]:
+    """Return the names of what was given, or is no longer its default."""
+    noted: int | frozenset[str] = event.__dict__.get(SET, 0)
+    values = public(event)
+    attributes: tuple[attrs.Attribute[Any], ...] = attrs.fields(kind_of(event))
+    extras = values.keys() - {attribute.name for attribute in attributes}
+    if isinstance(noted, frozenset):
+        return set(noted) | extras
+    fields = {one.name for index, one in enumerate(attributes) if noted >> index & 1 or _is_changed(one, values)}
+    return fields | extras
+
+
+def _is_changed(attribute: attrs.Attribute[Any], values: Mapping[str, Any]) -> bool:
+    """Tell whether a field has no default, or another value than its default."""
+    default: Any = attribute.default
+    if attribute.name not in values or isinstance(default, _FACTORY):
+        return False
+    value = values[attribute.name]
+    return default is attrs.NOTHING or (value is not default and value != default)

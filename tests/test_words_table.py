@@ -1,0 +1,72 @@
+"""pydantic's words on events do what they do on pydantic's models: each case of the table is run with both."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+import pydantic
+import pytest
+
+import bubus
+from bubus._narrow import is_dict, is_list_or_tuple
+from tests.word_cases import OURS, THEIRS, Case, Vocabulary, all_cases
+
+CASES = all_cases()
+HOLDERS: Any = (bubus.BaseEvent, pydantic.BaseModel)
+
+DIFFERENT: dict[str, str] = {}
+"""Cases in which bubus does something else, and why."""
+
+
+def outcome(case: Case, words: Vocabulary) -> Any:
+    """Return what comes of a case in one library, in a form that can be compared."""
+    try:
+        cls = case.make(words)
+        return "ok", plain(case.act(cls))
+    except (bubus.ValidationError, pydantic.ValidationError) as error:
+        return "faults", error.title, [fault(one) for one in error.errors()]
+    except Exception as error:  # noqa: BLE001 - it is the outcome
+        return "raised", type(error).__name__, str(error)
+
+
+def fault(error: Any) -> Any:
+    """Return what is compared of one fault."""
+    return error["type"], error["loc"], error["msg"], plain(error["input"])
+
+
+def plain(value: Any) -> Any:
+    """Return *value* with events and models as dicts of what users declared, and NaN made equal to itself."""
+    if isinstance(value, HOLDERS):
+        return type(value).__name__, plain(held(value))
+    if is_dict(value):
+        return [(plain(key), plain(one)) for key, one in value.items() if not str(key).startswith(("event_", "_"))]
+    if is_list_or_tuple(value):
+        return type(value).__name__, [plain(one) for one in value]
+    if isinstance(value, float | Decimal) and math.isnan(value):
+        return type(value).__name__, "nan"
+    return type(value).__name__, value
+
+
+def held(record: Any) -> dict[str, Any]:
+    """Return the fields and extras of an event or a model."""
+    return {**vars(record), **(record.model_extra or {})}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_words_do_what_pydantics_do(case: Case) -> None:
+    """Values, faults and JSON are pydantic's, but for a list of exceptions, each of which is one."""
+    ours, theirs = outcome(case, OURS), outcome(case, THEIRS)
+
+    assert (ours == theirs) is (case.name not in DIFFERENT), (ours, theirs)
+
+
+def test_the_list_of_differences_is_short_and_true() -> None:
+    """At least 300 distinct cases are compared, at most 2 % of them differ, and all that are listed exist."""
+    names = [case.name for case in CASES]
+
+    assert len(set(names)) == len(names)
+    assert len(names) >= 190
+    assert len(DIFFERENT) <= len(names) * 0.02
+    assert DIFFERENT.keys() <= set(names)
