@@ -257,11 +257,19 @@ class _Writer:
             return "".join(f"{name!r}: {name}, " for name in self.parameters)
         chosen = [(index, one) for index, one in enumerate(self.arguments) if not one.name.startswith("event_")]
         return "".join(
-            f"{path[0]!r}: {path[0] if path[0] in self.parameters and not one.is_plain else variable(index, one)}, "
+            f"{path[0]!r}: {self._as_given(index, one, path)}, "
             for index, one in chosen
             for path in one.lookups
             if path[0] in self.parameters
         )
+
+    def _as_given(self, index: int, argument: Argument, path: Path) -> str:
+        """Write what was given at *path*, without the default that has been put in its place."""
+        if not argument.is_plain:
+            return str(path[0])
+        if self.keeps_set and argument.has_default:
+            return f"{argument.name} if _set & {1 << index} else _missing"
+        return argument.name
 
     def _begin(self) -> None:
         parameters = "".join(f"{name}=_missing, " for name in self.parameters)

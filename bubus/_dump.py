@@ -2,26 +2,86 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
-from collections import deque
+import datetime as dt
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 import msgspec
 from typing_extensions import TypeIs
 
 from bubus._narrow import is_mapping, kind_of
+from bubus._picks import ALL, Picks
 from bubus._pydantic_values import dumped
 from bubus._types import MISSING
 from bubus.errors import EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
 _AS_THEY_ARE: Final = (str, int, float, bool, type(None))
 _LISTS: Final = (list, tuple, set, frozenset, deque)
+_KEPT: Final = (OrderedDict, Counter)
+"""Mappings that keep their class in Python."""
+
+
+@attrs.frozen(slots=True)
+class Style:
+    """How JSON says what it has no word for; the names are those of the settings without ``ser_json_``."""
+
+    bytes: str = "utf8"
+    timedelta: str = "iso8601"
+    temporal: str = "iso8601"
+    inf_nan: str = "null"
+
+
+DEFAULT_STYLE: Final = Style()
+
+
+def style_of(config: Mapping[str, Any]) -> Style:
+    """Return what the settings of a class say of JSON."""
+    names = [field.name for field in attrs.fields(Style)]
+    found = {name: config[f"ser_json_{name}"] for name in names if f"ser_json_{name}" in config}
+    return Style(**found) if found else DEFAULT_STYLE
+
+
+@attrs.frozen(slots=True)
+class Options:
+    """What `model_dump` was asked for."""
+
+    json: bool = False
+    by_alias: bool | None = None
+    exclude_unset: bool = False
+    exclude_defaults: bool = False
+    exclude_none: bool = False
+    exclude_computed_fields: bool = False
+    round_trip: bool = False
+    serialize_as_any: bool = False
+    context: Any = None
+    style: Style = DEFAULT_STYLE
+
+    @property
+    def mode(self) -> Literal["python", "json"]:
+        """Pydantic's word for it."""
+        return "json" if self.json else "python"
+
+    def in_style(self, style: Style) -> Options:
+        """Return the same for values of a class with a style of its own."""
+        return self if style == self.style else attrs.evolve(self, style=style)
+
+    def for_pydantic(self) -> dict[str, Any]:
+        """Return them as the arguments of pydantic's serializers."""
+        names = ("by_alias", "exclude_unset", "exclude_defaults", "exclude_none", "round_trip", "context")
+        return {name: getattr(self, name) for name in names}
+
+
+Dumper: TypeAlias = Callable[[Any, Options, Picks], Any]
+"""Dumps a value of a certain type."""
 
 
 def dump(value: Any, *, json: bool) -> Any:
@@ -31,25 +91,70 @@ def dump(value: Any, *, json: bool) -> Any:
     Raises:
         EncodeError: If *json* and there is something that JSON cannot tell.
     """
+    return dump_value(value, Options(json=json), ALL)
+
+
+def dump_value(value: Any, options: Options, picks: Picks) -> Any:
+    """
+    Return *value* as its own class says.
+
+    Raises:
+        EncodeError: If there is something that JSON cannot tell, and it should be JSON.
+    """
     if type(value) in _AS_THEY_ARE:
         return value
+    cls: Any = kind_of(value)
+    if hasattr(cls, "__event_dump__"):
+        return cls.__event_dump__(value, options, picks)
     if (fields := _fields_of(value)) is not None:
-        return {name: dump(item, json=json) for name, item in fields.items()}
+        return dump_items(fields, options, picks, dump_value)
     if is_mapping(value):
-        return _dump_mapping(value, json=json)
-    if _is_list(value):
-        items = [dump(item, json=json) for item in value]
-        return items if json else _rebuilt(value, items)
-    return _json_leaf(value) if json else value
+        return dump_mapping(value, options, picks, dump_value)
+    if is_list(value):
+        return dump_list(value, options, picks, dump_value)
+    return dump_leaf(value, options, picks)
 
 
-def _is_list(value: object) -> TypeIs[Collection[Any]]:
-    return issubclass(kind_of(value), _LISTS) and not hasattr(value, "_fields")
+def dump_items(fields: Mapping[Any, Any], options: Options, picks: Picks, item: Dumper) -> dict[Any, Any]:
+    """Return the picked ones of named values."""
+    found: dict[Any, Any] = {}
+    for name, value in fields.items():
+        inner = picks.of(name)
+        if inner is not None:
+            found[name] = item(value, options, inner)
+    return found
+
+
+def dump_mapping(value: Mapping[Any, Any], options: Options, picks: Picks, item: Dumper) -> Any:
+    """Return the picked items of a mapping; in JSON keys are text."""
+    found = dump_items(value, options, picks, item)
+    if options.json:
+        return {json_key(key, options): one for key, one in found.items()}
+    kind: Any = kind_of(value)
+    make: Any = kind if kind in _KEPT else dict
+    return make(found)
+
+
+def dump_list(value: Collection[Any], options: Options, picks: Picks, item: Dumper) -> Any:
+    """Return the picked items of a list, set, tuple or deque, which stays what it is in Python."""
+    length = len(value)
+    items: list[Any] = []
+    for index, one in enumerate(value):
+        inner = picks.of_index(index, length)
+        if inner is not None:
+            items.append(item(one, options, inner))
+    return items if options.json else _rebuilt(value, items)
+
+
+def is_list(value: object) -> TypeIs[Collection[Any]]:
+    """Tell whether *value* is dumped as a list."""
+    return issubclass(kind_of(value), _LISTS)
 
 
 def _rebuilt(value: Any, items: list[Any]) -> Any:
+    kind: Any = kind_of(value)
     try:
-        return type(value)(items)
+        return kind(*items) if hasattr(kind, "_fields") and len(items) == len(kind._fields) else kind(items)
     except TypeError:  # a record in a set became a dict, which cannot be in one
         return items
 
@@ -57,8 +162,6 @@ def _rebuilt(value: Any, items: list[Any]) -> Any:
 def _fields_of(value: Any) -> Mapping[str, Any] | None:
     """Return the fields of a record by name, None if *value* is no record."""
     cls = kind_of(value)
-    if hasattr(cls, "__event_origin__"):
-        return {name: item for name, item in value.__dict__.items() if not name.startswith("_")}
     if attrs.has(cls):
         return {field.name: getattr(value, field.name) for field in attrs.fields(cls)}
     if dataclasses.is_dataclass(cls):
@@ -68,38 +171,93 @@ def _fields_of(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _dump_mapping(value: Mapping[Any, Any], *, json: bool) -> dict[Any, Any]:
-    return {_json_key(key) if json else key: dump(item, json=json) for key, item in value.items()}
+def json_key(key: object, options: Options) -> str:
+    """
+    Return a key as JSON has it: text.
 
-
-def _json_key(key: object) -> str:
-    plain = dump(key, json=True)
+    Raises:
+        EncodeError: If it has none.
+    """
+    if key is None:
+        return "None"
+    plain = dump_value(key, attrs.evolve(options, json=True), ALL)
     if isinstance(plain, str):
         return plain
     if isinstance(plain, bool):
         return str(plain).lower()
     if isinstance(plain, int | float):
-        return str(plain)
+        return str(int(plain)) if plain == plain // 1 and not isinstance(key, float) else str(plain)
     raise EncodeError(f"{key!r} cannot be a key in JSON")
 
 
-def _json_leaf(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray):
-        return _utf8(bytes(value))
-    if isinstance(value, Enum):
-        return dump(value.value, json=True)
-    if isinstance(value, PurePath):
-        return str(value)
-    if (data := dumped(value, "json")) is not MISSING:
+def dump_leaf(value: Any, options: Options, picks: Picks) -> Any:
+    """
+    Return a single value.
+
+    Raises:
+        EncodeError: If JSON cannot tell it, and it should be JSON.
+    """
+    data = dumped(value, options.mode, include=picks.include, exclude=picks.exclude, **options.for_pydantic())
+    if data is not MISSING:
         return data
+    if not options.json:
+        return value
+    if isinstance(value, Enum):
+        return dump_value(value.value, options, ALL)
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(value, kinds):
+            return convert(value, options.style)
     try:
         return msgspec.to_builtins(value)
     except TypeError as error:
         raise EncodeError(f"{type(value).__qualname__} cannot be dumped as JSON") from error
 
 
-def _utf8(value: bytes) -> str:
+def _text_of_bytes(value: bytes | bytearray, style: Style) -> str:
+    if style.bytes == "hex":
+        return value.hex()
+    if style.bytes == "base64":
+        return base64.urlsafe_b64encode(value).decode()
     try:
         return value.decode()
     except UnicodeDecodeError as error:
         raise EncodeError(f"bytes that are no UTF-8 cannot be dumped as JSON: {error}") from error
+
+
+_SCALE: Final = {"seconds": 1, "milliseconds": 1000}
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _span(value: dt.timedelta, style: Style) -> Any:
+    if style.temporal == "iso8601":
+        return value.total_seconds() if style.timedelta == "float" else msgspec.to_builtins(value)
+    return value.total_seconds() * _SCALE[style.temporal]
+
+
+def _moment(value: dt.date, style: Style) -> Any:
+    if style.temporal == "iso8601":
+        return msgspec.to_builtins(value)
+    moment = value if isinstance(value, dt.datetime) else dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
+    aware = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
+    return _span(aware - _EPOCH, style)
+
+
+def _time(value: dt.time, style: Style) -> Any:
+    if style.temporal == "iso8601":
+        return msgspec.to_builtins(value)
+    span = dt.timedelta(hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond)
+    return _span(span, style)
+
+
+_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any, Style], Any]], ...]] = (
+    ((bytes, bytearray), _text_of_bytes),
+    (PurePath, lambda value, _: str(value)),
+    (dt.timedelta, _span),
+    (dt.date, _moment),
+    (dt.time, _time),
+    (complex, lambda value, _: str(value).strip("()")),
+    (str, lambda value, _: str.__str__(value)),
+    (int, lambda value, _: int.__int__(value)),
+    (float, lambda value, _: float.__float__(value)),
+)
+"""How JSON says what is not one of its own, by class."""

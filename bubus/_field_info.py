@@ -48,6 +48,7 @@ class FieldInfo:
     description: str | None = None
     examples: list[Any] | None = None
     exclude: bool | None = None
+    exclude_if: Callable[[Any], bool] | None = None
     frozen: bool | None = None
     repr: bool = True
     validate_default: bool | None = None

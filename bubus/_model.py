@@ -8,8 +8,7 @@ from datetime import datetime  # noqa: TC003 - named by fields, so looked up at 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 import attrs
-import msgspec
-from typing_extensions import dataclass_transform
+from typing_extensions import TypedDict, Unpack, dataclass_transform
 
 from bubus import _framework as framework
 from bubus._body import opened
@@ -17,13 +16,17 @@ from bubus._codec import validate_json
 from bubus._construct import hides_input
 from bubus._copies import construct, copied, fields_set, public
 from bubus._define import Blueprint, define, finish
-from bubus._dump import dump
+from bubus._dump import Options, dump_value
+from bubus._event_dump import dump_plan
 from bubus._faults import Fault, Invalid, refuse
 from bubus._functions import context as validation_context, put
 from bubus._generics import is_concrete, name_of
 from bubus._ids import new_id
+from bubus._json_text import json_text
 from bubus._marks import ComputedField
 from bubus._mode import LAX, Mode, mode_for
+from bubus._narrow import kind_of
+from bubus._picks import IncEx, Picks, picks_of
 from bubus._privates import RESERVED
 from bubus._registry import register
 from bubus._tree import escape
@@ -31,7 +34,7 @@ from bubus._types import MISSING
 from bubus._versions import Upcast, register_upcast
 from bubus._whole import arguments_in, told
 from bubus._words import Field, PrivateAttr
-from bubus.errors import DefinitionError, ValidationError
+from bubus.errors import DefinitionError, OptionError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -44,6 +47,32 @@ _OF_THIS_OBJECT: Final = frozenset({"_event_state", "_event_route"})
 """What became of an event, and how it came here: a copy has neither."""
 
 _REPR_LIMIT: Final = 60  # characters per value
+
+
+class DumpOptions(TypedDict, total=False):
+    """Options of `model_dump` and `model_dump_json`."""
+
+    by_alias: bool | None
+    """Use the serialization aliases; None leaves it to the class' `serialize_by_alias`."""
+
+    exclude_unset: bool
+    """Leave out what was not given."""
+
+    exclude_defaults: bool
+    """Leave out what is equal to its default."""
+
+    exclude_none: bool
+    """Leave out fields that are None."""
+
+    exclude_computed_fields: bool
+    round_trip: bool
+    """Leave out what is no part of a new event: computed fields, and what became of this one."""
+
+    serialize_as_any: bool
+    """Dump what a field holds as its own class says, and not as the declared one."""
+
+    context: Any
+    """What serializers find in `SerializationInfo.context`."""
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(Field, PrivateAttr, attrs.field))
@@ -255,27 +284,65 @@ class EventModel(_Stateful, metaclass=EventMeta):
         event: Self = construct(cls, values, _fields_set)
         return event
 
-    def model_dump(self, *, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
+    def model_dump(
+        self,
+        *,
+        mode: Literal["python", "json"] = "python",
+        include: IncEx = None,
+        exclude: IncEx = None,
+        **options: Unpack[DumpOptions],
+    ) -> dict[str, Any]:
         """
         Return the event as a dict, and every record in it.
 
         Args:
             mode: With ``"json"`` every value is one that JSON has.
+            include: Dump only these fields: a set of names, or a dict from names to what to dump within them.
+            exclude: Leave these out; likewise.
+            options: See `DumpOptions`.
 
         Raises:
             EncodeError: If JSON cannot tell a value.
+            OptionError: If *mode* is none.
         """
-        dumped: dict[str, Any] = dump(self, json=mode == "json")
+        if mode not in ("python", "json"):
+            raise OptionError(f"mode={mode!r} is neither 'python' nor 'json'")
+        chosen = Options(json=mode == "json", **options)
+        dumped: dict[str, Any] = dump_value(self, chosen, picks_of(include, exclude))
         return dumped
 
-    def model_dump_json(self) -> str:
+    def model_dump_json(
+        self,
+        *,
+        indent: int | None = None,
+        include: IncEx = None,
+        exclude: IncEx = None,
+        **options: Unpack[DumpOptions],
+    ) -> str:
         """
         Return the event as JSON.
 
+        Args:
+            indent: Spaces per level; by default all is on one line.
+            include: As in `model_dump`.
+            exclude: As in `model_dump`.
+            options: See `DumpOptions`.
+
         Raises:
             EncodeError: If JSON cannot tell a value.
         """
-        return msgspec.json.encode(self.model_dump(mode="json")).decode()
+        dumped = self.model_dump(mode="json", include=include, exclude=exclude, **options)
+        return json_text(dumped, indent, str(type(self).model_config.get("ser_json_inf_nan", "null")))
+
+    @classmethod
+    def __event_dump__(cls, value: Any, options: Options, picks: Picks) -> Any:
+        """Dump an event of this class or a subclass as its own class says."""
+        return dump_plan(kind_of(value)).dump(value, options, picks)
+
+    @classmethod
+    def __event_dump_as__(cls, value: Any, options: Options, picks: Picks) -> Any:
+        """Dump an event of a subclass with the fields of this class only."""
+        return dump_plan(cls).dump(value, options, picks)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """
@@ -370,7 +437,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         hidden = {field.name for field in attrs.fields(type(self)) if not field.repr} | set(framework.CHECKS)
         shown = [
             f"{escape(name)}={escape(_Repr(value), _REPR_LIMIT)}"
-            for name, value in public(self).items()
+            for name, value in {**public(self), **computed(self)}.items()
             if name not in hidden
         ]
         return f"{type(self).__name__}#{escape(self.event_id[-4:])}({', '.join(shown)})"
@@ -421,6 +488,12 @@ def blank(origin: Any, arguments: tuple[Any, ...]) -> Any:
     """Return an event without fields, for `copy` and `pickle` to fill."""
     cls = origin[arguments] if arguments else origin
     return cls.__new__(cls)
+
+
+def computed(event: EventModel) -> dict[str, Any]:
+    """Return the computed fields that are shown, by name."""
+    marks = event.__event_blueprint__.marks
+    return {name: getattr(event, name) for name, mark in marks.items() if isinstance(mark, ComputedField) and mark.repr}
 
 
 def compared(event: EventModel) -> dict[str, Any]:

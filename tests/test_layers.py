@@ -25,6 +25,7 @@ TABLE = """
 0.3  _field_info _body _decorators
 0.4  _words
 1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._base
+1.05 _picks _json_text
 1.1  _faults _policy _slots _dump _versions
 1.15 _functions
 1.2  _temporal _containers _records
@@ -36,8 +37,9 @@ TABLE = """
 2.15 _wire_fields _arguments
 2.2  _construct _privates
 2.22 _whole
+2.24 _serial
 2.25 _assign _copies
-2.3  _define
+2.3  _define _event_dump
 3    _codec _result _retry
 3.1  _model _older_event
 4    _event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +15,17 @@ from bubus._narrow import is_dict, is_list_or_tuple
 from tests.word_cases import OURS, THEIRS, Case, Vocabulary, all_cases
 
 CASES = all_cases()
+SETS: Any = (set, frozenset)
 HOLDERS: Any = (bubus.BaseEvent, pydantic.BaseModel)
 
-DIFFERENT: dict[str, str] = {}
+DIFFERENT: dict[str, str] = {
+    "populate: both": "an extra called like a field has no place in an event: it is refused, and not kept beside it",
+    "generator: missing": "likewise",
+    "private: extra": "an argument that would be neither kept nor written is refused, and not dropped in silence",
+    "text <class 'float'> 1e+20": "msgspec writes the number as 1e20",
+    "text list[float] [1.0, 1e+16, 1.5e-07]": "likewise",
+    "read bad base64": "the reason is worded by Python's decoder",
+}
 """Cases in which bubus does something else, and why."""
 
 
@@ -38,15 +47,30 @@ def fault(error: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """Return *value* with events and models as dicts of what users declared, and NaN made equal to itself."""
+    name = type(value).__name__
     if isinstance(value, HOLDERS):
-        return type(value).__name__, plain(held(value))
+        return name, plain(held(value))
     if is_dict(value):
         return [(plain(key), plain(one)) for key, one in value.items() if not str(key).startswith(("event_", "_"))]
     if is_list_or_tuple(value):
-        return type(value).__name__, [plain(one) for one in value]
+        return name, [plain(one) for one in value]
     if isinstance(value, float | Decimal) and math.isnan(value):
-        return type(value).__name__, "nan"
-    return type(value).__name__, value
+        return name, "nan"
+    return name, _comparable(value)
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, SETS):
+        return sorted(map(repr, value))
+    return without_framework(value) if isinstance(value, str) and value.startswith("{") else value
+
+
+FRAMEWORK = re.compile(r'(?<=[{,])"event_[a-z_]+":(?:"[^"]*"|null|\[\]|[0-9.]+),?')
+
+
+def without_framework(text: str) -> str:
+    """Return JSON without the fields of the framework."""
+    return FRAMEWORK.sub("", text).replace(",}", "}")
 
 
 def held(record: Any) -> dict[str, Any]:
@@ -67,6 +91,6 @@ def test_the_list_of_differences_is_short_and_true() -> None:
     names = [case.name for case in CASES]
 
     assert len(set(names)) == len(names)
-    assert len(names) >= 190
+    assert len(names) >= 300
     assert len(DIFFERENT) <= len(names) * 0.02
     assert DIFFERENT.keys() <= set(names)

@@ -18,9 +18,10 @@ import annotated_types as at
 import attrs
 import msgspec
 import pydantic
+from typing_extensions import TypeIs
 
 import bubus
-from bubus import _decorators, _words
+from bubus._narrow import is_dict
 
 Make: TypeAlias = Callable[["Vocabulary"], Any]
 Act: TypeAlias = Callable[[Any], Any]
@@ -55,18 +56,7 @@ class _Base(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow", arbitrary_types_allowed=True)
 
 
-OURS = Vocabulary(
-    bubus.BaseEvent,
-    types.SimpleNamespace(
-        **{name: getattr(_decorators, name) for name in ("field_validator", "model_validator", "field_serializer")},
-        model_serializer=_decorators.model_serializer,
-        computed_field=_decorators.computed_field,
-        Field=_words.Field,
-        PrivateAttr=_words.PrivateAttr,
-        ValidationError=bubus.ValidationError,
-    ),
-    ours=True,
-)
+OURS = Vocabulary(bubus.BaseEvent, bubus, ours=True)
 THEIRS = Vocabulary(_Base, pydantic, ours=False)
 
 
@@ -79,10 +69,22 @@ class Case:
     act: Act
 
 
-def new(name: str, make: Make, **acts: Act) -> Iterator[Case]:
+def new(name: str, make: Make, /, **acts: Act) -> Iterator[Case]:
     """Yield one case per thing to do with a class."""
     for title, act in acts.items():
         yield Case(f"{name}: {title}", make, act)
+
+
+def is_set(value: object) -> TypeIs[set[Any]]:
+    """Tell whether *value* is a set."""
+    return isinstance(value, set)
+
+
+def shown(value: Any) -> str:
+    """Return the repr of *value* with sets in order, which must not depend on the process."""
+    if is_dict(value):
+        return "{" + ", ".join(f"{key!r}: {shown(one)}" for key, one in value.items()) + "}"
+    return "{" + ", ".join(sorted(map(repr, value))) + "}" if is_set(value) else repr(value)
 
 
 class Colour(enum.Enum):
@@ -209,6 +211,733 @@ def _made_of(value: Any) -> Act:
     return lambda cls: cls(x=value)
 
 
+# -- classes with methods ----------------------------------------------------------------------------------------------
+
+
+def validated(words: Vocabulary) -> Any:  # noqa: C901 - a method per mode
+    """Return a class with a validator of each mode."""
+    w = words
+
+    class M(w.base):
+        before: int = 1
+        after: int = 2
+        wrapped: int = 3
+        plain: int = 4
+        told: int = 5
+        both: list[int] = [1]  # noqa: RUF012
+
+        @w.field_validator("before", mode="before")
+        @classmethod
+        def _before(cls, value: Any) -> Any:
+            return refusing(value) if value != "seven" else 7
+
+        @w.field_validator("after")
+        @classmethod
+        def _after(cls, value: int) -> int:
+            return refusing(value) * 2
+
+        @w.field_validator("wrapped", mode="wrap")
+        @classmethod
+        def _wrapped(cls, value: Any, handler: Any) -> Any:
+            if value == "raw":
+                return value
+            try:
+                return handler(value) + 1
+            except w.ValidationError as error:
+                if value == "caught":
+                    return error.errors()[0]["type"]
+                raise
+
+        @w.field_validator("plain", mode="plain")
+        @classmethod
+        def _plain(cls, value: Any) -> Any:
+            return refusing(value)
+
+        @w.field_validator("told")
+        @classmethod
+        def _told(cls, value: int, info: Any) -> Any:
+            return [value, own(info.data), info.field_name, info.mode, info.context]
+
+        @w.field_validator("both", "after", mode="before")
+        @classmethod
+        def _both(cls, value: Any) -> Any:
+            return [value] if isinstance(value, float) else value
+
+        @w.field_validator("both")
+        @classmethod
+        def _both_after(cls, value: list[int]) -> list[int]:
+            return [*value, 0]
+
+    return M
+
+
+def refusing(value: Any) -> Any:
+    """Return *value*, or refuse it in the way that it names."""
+    if value in ("value", 100):
+        raise ValueError("no such value")
+    if value == "assert":
+        raise AssertionError("not asserted")
+    if value == "type":
+        raise TypeError("wrong type")
+    if value == "key":
+        raise KeyError("key")
+    return value
+
+
+def own(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that users declared."""
+    return {name: value for name, value in data.items() if not name.startswith("event_")}
+
+
+VALIDATED: list[dict[str, Any]] = [
+    {},
+    *({"before": value} for value in ("seven", "8", "x", "value", "assert", "type", "key")),
+    *({"after": value} for value in ("4", "x", 100, 1.0)),
+    *({"wrapped": value} for value in (1, "raw", "caught", "bad", None)),
+    *({"plain": value} for value in ("anything", None, "value", "assert")),
+    *({"told": 1}, {"told": 1, "before": 2}, {"told": 1, "before": "x"}, {"told": "x"}),
+    *({"both": 1.0}, {"both": [2]}, {"both": ["x", "y"]}, {"before": "x", "after": "y", "plain": "value"}),
+]
+
+
+def whole(words: Vocabulary) -> Any:
+    """Return a class with validators of whole models."""
+    w = words
+
+    class M(w.base):
+        a: int
+        b: int = 0
+        seen: list[str] = []  # noqa: RUF012
+
+        @w.model_validator(mode="before")
+        @classmethod
+        def _split(cls, data: Any) -> Any:
+            if isinstance(data, str):
+                first, _, second = data.partition("-")
+                return {"a": first, "b": second}
+            if is_dict(data) and data.get("a") == "refused":
+                raise ValueError("refused before")
+            return data
+
+        @w.model_validator(mode="wrap")
+        @classmethod
+        def _wrap(cls, data: Any, handler: Any) -> Any:
+            if is_dict(data) and data.get("a") == "assert":
+                raise AssertionError("refused around")
+            made = handler(data)
+            made.seen.append("wrap")
+            return made
+
+        @w.model_validator(mode="after")
+        def _order(self) -> Any:
+            if self.a > self.b > 0:
+                raise ValueError("a must not exceed b")
+            self.seen.append("after")
+            return self
+
+    return M
+
+
+def after_only(words: Vocabulary) -> Any:
+    """Return a class with validators after it, one of which wants to know more, and one that hands out another."""
+    w = words
+
+    class M(w.base):
+        a: int = 1
+
+        @w.model_validator(mode="after")
+        def _more(self, info: Any) -> Any:
+            context: dict[str, int] = info.context or {}
+            self.a += context.get("add", 1)
+            return self
+
+    return M
+
+
+def ordered(words: Vocabulary) -> Any:
+    """Return a class that tells in which order functions ran."""
+    w = words
+    calls: list[str] = []
+
+    class M(w.base):
+        x: int = 0
+        calls_: list[str] = calls
+
+        @w.field_validator("x", mode="before")
+        @classmethod
+        def _first(cls, value: Any) -> Any:
+            calls.append("before 1")
+            return value
+
+        @w.field_validator("x", mode="before")
+        @classmethod
+        def _second(cls, value: Any) -> Any:
+            calls.append("before 2")
+            return value
+
+        @w.field_validator("x")
+        @classmethod
+        def _third(cls, value: Any) -> Any:
+            calls.append("after 1")
+            return value
+
+        @w.field_validator("x")
+        @classmethod
+        def _fourth(cls, value: Any) -> Any:
+            calls.append("after 2")
+            return value
+
+        @w.field_validator("x", mode="wrap")
+        @classmethod
+        def _fifth(cls, value: Any, handler: Any) -> Any:
+            calls.append("wrap in")
+            made = handler(value)
+            calls.append("wrap out")
+            return made
+
+        @w.model_validator(mode="before")
+        @classmethod
+        def _model_first(cls, data: Any) -> Any:
+            calls.append("model before")
+            return data
+
+        @w.model_validator(mode="after")
+        def _model_last(self) -> Any:
+            calls.append("model after")
+            return self
+
+        def model_post_init(self, context: Any, /) -> None:
+            calls.append(f"post init {context}")
+
+    M.calls = calls
+    return M
+
+
+def inherited(words: Vocabulary) -> Any:
+    """Return a subclass that overrides one validator of its base, and adds another."""
+    w = words
+
+    class Base(w.base):
+        x: int = 1
+        y: int = 2
+
+        @w.field_validator("x")
+        @classmethod
+        def _x(cls, value: int) -> int:
+            return value + 1
+
+        @w.field_validator("y")
+        @classmethod
+        def _y(cls, value: int) -> int:
+            return value + 10
+
+    class M(Base):
+        z: int = 3
+
+        @classmethod
+        def _x(cls, value: int) -> int:
+            return value + 100
+
+        @w.field_validator("z", "y")
+        @classmethod
+        def _z(cls, value: int) -> int:
+            return value * 2
+
+    return M
+
+
+def starred(words: Vocabulary) -> Any:
+    """Return a class with a validator for all fields."""
+    w = words
+
+    class M(w.base):
+        x: str = ""
+        y: str = ""
+
+        @w.field_validator("*", mode="before")
+        @classmethod
+        def _any(cls, value: Any) -> Any:
+            return value or "empty"
+
+    return M
+
+
+def told(cls: Any, **arguments: Any) -> Any:
+    """Return what *cls* makes, and what ran meanwhile."""
+    del cls.calls[:]
+    cls(**arguments)
+    return list(cls.calls)
+
+
+def method_cases() -> Iterator[Case]:
+    """Yield what validators do."""
+    for arguments in VALIDATED:
+        yield Case(f"validators: {arguments}", validated, _keywords(arguments))
+    yield from new(
+        "validators",
+        validated,
+        json=lambda cls: cls.model_validate_json('{"told": 1, "before": "seven"}'),
+        context=lambda cls: cls.model_validate({"told": 1}, context={"a": 1}),
+        strict=lambda cls: cls.model_validate({"after": "1", "before": 1}, strict=True),
+    )
+    yield from new(
+        "whole",
+        whole,
+        good=lambda cls: cls(a=1, b=2),
+        bad=lambda cls: cls(a=3, b=2),
+        text=lambda cls: cls.model_validate("1-2"),
+        bad_text=lambda cls: cls.model_validate("x-2"),
+        refused=lambda cls: cls(a="refused"),
+        asserted=lambda cls: cls(a="assert"),
+        missing=lambda cls: cls(b=1),
+        number=lambda cls: cls.model_validate(5),
+        json_list=lambda cls: cls.model_validate_json("[1]"),
+        json_text=lambda cls: cls.model_validate_json('"3-4"'),
+        json=lambda cls: cls.model_validate_json('{"a": 3, "b": 1}'),
+        instance=lambda cls: cls.model_validate(cls(a=1)),
+        instance_again=lambda cls: cls.model_validate(cls(a=1)).seen,
+    )
+    yield from new(
+        "after",
+        after_only,
+        made=lambda cls: cls(a="4"),
+        context=lambda cls: cls.model_validate({"a": 1}, context={"add": 10}),
+        json=lambda cls: cls.model_validate_json('{"a": 1}', context={"add": 10}),
+        bad=lambda cls: cls(a="x"),
+    )
+    yield from new("order", ordered, given=lambda cls: told(cls, x=1), default=told)
+    yield from new("inherited", inherited, given=lambda cls: cls(x=1, y=1, z=1), default=lambda cls: cls())
+    yield from new("star", starred, given=lambda cls: cls(x="", y="b"), default=lambda cls: cls())
+
+
+def _keywords(arguments: dict[str, Any]) -> Act:
+    return lambda cls: cls(**arguments)
+
+
+# -- aliases, settings, assignments ------------------------------------------------------------------------------------
+
+
+def _fields(config: dict[str, Any] | None = None, **facts: tuple[Any, dict[str, Any]]) -> Make:
+    """Return a maker of a class with fields that `Field` describes."""
+    return lambda w: w.new(config=config, **{name: (kind, w.Field(**said)) for name, (kind, said) in facts.items()})
+
+
+ALIASED = _fields(x=(int, {"alias": "y"}), plain=(int, {"default": 1}))
+POPULATED = _fields({"populate_by_name": True}, x=(int, {"alias": "y"}))
+BY_NAME = _fields({"validate_by_name": True, "validate_by_alias": False}, x=(int, {"alias": "y", "default": 1}))
+THREE = _fields(
+    x=(int, {"alias": "a", "validation_alias": "v", "serialization_alias": "s"}),
+    v=(int, {"default": 2, "validation_alias": "w"}),
+    s=(int, {"default": 3, "serialization_alias": "t"}),
+)
+SWAPPED = _fields(a=(int, {"alias": "b"}), b=(int, {"alias": "a"}))
+ODD = _fields(x=(int, {"alias": "not-a-name"}), y=(int, {"alias": "class", "default": 2}))
+FORBIDDING = _fields({"extra": "forbid"}, x=(int, {"alias": "y", "default": 1}))
+IGNORING = _fields({"extra": "ignore"}, x=(int, {"default": 1}))
+GENERATED = _fields({"alias_generator": str.upper}, x=(int, {}), y=(int, {"default": 1, "alias": "z"}))
+LOC_BY_NAME = _fields({"loc_by_alias": False}, x=(int, {"alias": "y"}))
+DEFAULTS = _fields({"validate_default": True}, x=(int, {"default": "5"}), y=(int, {"default": "x"}))
+ONE_DEFAULT = _fields(x=(int, {"default": "x", "validate_default": True}), y=(int, {"default": "x"}))
+
+
+def one_more(data: dict[str, Any]) -> Any:
+    """Return a default that depends on another field."""
+    return data["a"] + 1
+
+
+FACTORY = _fields(a=(int, {"default": 1}), x=(int, {"default_factory": one_more}))
+FROZEN = _fields({"frozen": True}, x=(int, {"default": 1}))
+ONE_FROZEN = _fields(x=(int, {"default": 1, "frozen": True}), y=(int, {"default": 2}))
+CHECKED = _fields(
+    {"validate_assignment": True}, x=(int, {"default": 1, "gt": 0}), y=(list[int], {"default_factory": list})
+)
+CHECKED_FORBIDDING = _fields({"validate_assignment": True, "extra": "forbid"}, x=(int, {"default": 1}))
+
+
+def assigned(name: str, value: Any) -> Act:
+    """Return what assigns to a new object, and returns it."""
+
+    def act(cls: Any) -> Any:
+        made = cls()
+        setattr(made, name, value)
+        return made, made.model_fields_set
+
+    return act
+
+
+def deleted(name: str) -> Act:
+    """Return what deletes an attribute of a new object."""
+    return lambda cls: delattr(cls(), name)
+
+
+def setting_cases() -> Iterator[Case]:
+    """Yield what aliases and settings do."""
+    for name, make in (("alias", ALIASED), ("populate", POPULATED), ("loc", LOC_BY_NAME)):
+        yield from new(
+            name,
+            make,
+            alias=lambda cls: cls(y="1"),
+            bad=lambda cls: cls(y="x"),
+            missing=lambda cls: cls(),
+            json=lambda cls: cls.model_validate_json('{"y": 3}'),
+            dump=lambda cls: cls(y=1).model_dump(),
+            dump_by_alias=lambda cls: cls(y=1).model_dump(by_alias=True),
+            given=lambda cls: cls(y=1).model_fields_set,
+        )
+    yield from new(
+        "populate",
+        POPULATED,
+        name=lambda cls: cls(x=1),
+        bad_name=lambda cls: cls(x="x"),
+        json_name=lambda cls: cls.model_validate_json('{"x": "q"}'),
+        both=lambda cls: cls(x=1, y=2).x,
+    )
+    yield from new("by name", BY_NAME, name=lambda cls: cls(x="2").x, bad=lambda cls: cls(x="y"))
+    yield from new(
+        "three aliases",
+        THREE,
+        made=lambda cls: cls(v=1, w=4, s=5),
+        dump=lambda cls: cls(v=1).model_dump(by_alias=True),
+        json=lambda cls: cls(v=1).model_dump_json(by_alias=True),
+        missing=lambda cls: cls(a=1),
+    )
+    yield from new("swapped", SWAPPED, made=lambda cls: cls(a=1, b=2), bad=lambda cls: cls(a="x", b=2))
+    yield from new("odd names", ODD, made=lambda cls: cls(**{"not-a-name": 1, "class": "3"}), missing=lambda cls: cls())
+    yield from new(
+        "forbid",
+        FORBIDDING,
+        extra=lambda cls: cls(z=1),
+        name=lambda cls: cls(x=1),
+        several=lambda cls: cls(y="q", z=1, w=None),
+        extras=lambda cls: cls().model_extra,
+        json=lambda cls: cls.model_validate_json('{"z": [1]}'),
+    )
+    yield from new("ignore", IGNORING, extra=lambda cls: cls(z=1), extras=lambda cls: cls(z=1).model_extra)
+    yield from new(
+        "generator",
+        GENERATED,
+        made=lambda cls: cls(X=1, z=2),
+        missing=lambda cls: cls(x=1, y=2),
+        dump=lambda cls: cls(X=1).model_dump(by_alias=True),
+    )
+    yield from new("defaults", DEFAULTS, made=lambda cls: cls(), good=lambda cls: cls(y=1))
+    yield from new("one default", ONE_DEFAULT, made=lambda cls: cls(), good=lambda cls: cls(x=1))
+    yield from new("factory of data", FACTORY, made=lambda cls: cls(a=5), bad=lambda cls: cls(a="x", x=1))
+    for name, make in (("frozen", FROZEN), ("one frozen", ONE_FROZEN), ("checked", CHECKED)):
+        yield Case(f"{name}: assign", make, assigned("x", 5))
+        yield Case(f"{name}: assign bad", make, assigned("x", "q"))
+        yield Case(f"{name}: assign other", make, assigned("y", ["1"]))
+        yield Case(f"{name}: delete", make, deleted("x"))
+    yield Case("checked: converted", CHECKED, assigned("x", "7"))
+    yield Case("checked: limited", CHECKED, assigned("x", -1))
+    yield Case("checked: extra", CHECKED, assigned("other", 1))
+    yield Case("checked, forbidding: extra", CHECKED_FORBIDDING, assigned("other", 1))
+    yield Case("unchecked: assign bad", IGNORING, assigned("x", "q"))
+
+
+# -- dumps -------------------------------------------------------------------------------------------------------------
+
+
+def nested(words: Vocabulary) -> Any:
+    """Return a class with others in it."""
+    w = words
+
+    class Part(w.base):
+        x: int = 1
+        y: int | None = None
+
+    class Special(Part):
+        z: int = 9
+
+    class M(w.base):
+        a: int = 1
+        part: Part = Part()
+        parts: list[Part] = [Part(), Part(x=5)]  # noqa: RUF012
+        by_name: dict[str, Part] = {"k": Part()}  # noqa: RUF012
+        maybe: Part | None = None
+        anything: Any = None
+        secret: str = w.Field("q", exclude=True)
+
+    M.Part, M.Special = Part, Special
+    return M
+
+
+PICKS: list[dict[str, Any]] = [
+    {},
+    *({"include": {"a", "secret"}}, {"include": {"a": True}}, {"include": set()}, {"include": {"nope"}}),
+    *(
+        {"exclude": {"a"}},
+        {"exclude": {"part": {"x"}}},
+        {"exclude": {"parts": {0}}},
+        {"exclude": {"parts": {-1: {"x"}}}},
+    ),
+    *({"include": {"part": {"x"}}}, {"include": {"parts": {"__all__": {"x"}}}}, {"include": {"parts": {0: True}}}),
+    *({"exclude": {"parts": {"__all__": {"x"}, 0: {"y"}}}}, {"exclude": {"by_name": {"k": {"x"}}}}),
+    *({"include": {"part": True, "a": ...}}, {"exclude": {"a": False, "part": True}}, {"exclude_none": True}),
+    *({"exclude_defaults": True}, {"exclude_unset": True}, {"include": {"part"}, "exclude": {"part": {"x"}}}),
+    *({"include": {"parts": {0: {"x"}, 1: {"y"}}}}, {"exclude": set()}, {"include": {"part", "a"}, "exclude": {"a"}}),
+]
+
+
+def serialized(words: Vocabulary) -> Any:
+    """Return a class with serializers."""
+    w = words
+
+    class M(w.base):
+        x: int = 1
+        day: dt.date = dt.date(2020, 1, 1)
+        maybe: int | None = None
+        wrapped: list[int] = [1, 2]  # noqa: RUF012
+        _private: int = 3
+
+        @w.field_serializer("x")
+        def _x(self, value: int) -> str:
+            return f"<{value}>"
+
+        @w.field_serializer("day", when_used="json")
+        def _day(self, value: dt.date, info: Any) -> str:
+            return f"{value:%d.%m.%Y} {info.mode} {info.by_alias} {info.context}"
+
+        @w.field_serializer("maybe", when_used="unless-none")
+        def _maybe(self, value: int) -> int:
+            return value + 100
+
+        @w.field_serializer("wrapped", mode="wrap")
+        def _wrapped(self, value: list[int], handler: Any) -> Any:
+            return {"items": handler(value)}
+
+        @w.computed_field
+        @property
+        def double(self) -> int:
+            return self.x * 2
+
+        @w.computed_field(alias="TRIPLE")
+        @property
+        def triple(self) -> dt.timedelta:
+            return dt.timedelta(seconds=self.x * 3)
+
+    return M
+
+
+def dumped_whole(words: Vocabulary) -> Any:
+    """Return a class with a serializer of its own."""
+    w = words
+
+    class M(w.base):
+        x: int = 1
+        day: dt.date = dt.date(2020, 1, 1)
+
+        @w.model_serializer
+        def _dump(self) -> dict[str, Any]:
+            return {"only": self.x, "day": self.day}
+
+    return M
+
+
+def wrapped_whole(words: Vocabulary) -> Any:
+    """Return a class with a serializer around the usual one."""
+    w = words
+
+    class M(w.base):
+        x: int = 1
+
+        @w.model_serializer(mode="wrap")
+        def _dump(self, handler: Any, info: Any) -> dict[str, Any]:
+            return {**handler(self), "mode": info.mode}
+
+    return M
+
+
+DUMPS: list[dict[str, Any]] = [
+    {},
+    *(
+        {"mode": "json"},
+        {"by_alias": True},
+        {"round_trip": True},
+        {"exclude": {"double"}},
+        {"exclude_computed_fields": True},
+    ),
+    *({"mode": "json", "context": {"a": 1}}, {"exclude_none": True}, {"include": {"wrapped", "triple"}}),
+]
+
+VALUES: list[tuple[Any, Any]] = [
+    (Colour, Colour.RED),
+    (set[int], {1}),
+    (tuple[int, str], (1, "a")),
+    (Decimal, Decimal("1.50")),
+    (bytes, b"ab"),
+    (dt.timedelta, dt.timedelta(days=1, seconds=2.5)),
+    (dt.datetime, dt.datetime(2020, 1, 1, 1, 2, 3, 400000, tzinfo=dt.UTC)),
+    (dt.time, dt.time(1, 2, 3, 4)),
+    (float, NAN),
+    (float, 1e20),
+    (int, 2**80),
+    (dict[Colour, int], {Colour.RED: 1}),
+    (dict[bool, int], {True: 1}),
+    (dict[int | None, int], {None: 1, 2: 3}),
+    (dict[dt.timedelta, int], {dt.timedelta(days=1): 1}),
+    (Any, {"a": {1}, "b": (Colour.BLUE, b"x")}),
+    (str, '\u00e9\u2028\x7f\x01\n"\\'),
+    (complex, 1 + 2j),
+    (list[float], [1.0, 1e16, 1.5e-7]),
+]
+STYLES: list[dict[str, Any]] = [
+    {"ser_json_bytes": "base64"},
+    {"ser_json_bytes": "hex"},
+    {"ser_json_timedelta": "float"},
+    {"ser_json_temporal": "seconds"},
+    {"ser_json_temporal": "milliseconds"},
+    {"ser_json_inf_nan": "constants"},
+    {"ser_json_inf_nan": "strings"},
+    {"val_json_bytes": "base64"},
+    {"val_json_bytes": "hex"},
+]
+
+
+def styled(words: Vocabulary, config: dict[str, Any]) -> Any:
+    """Return a class with a field of each kind that settings change in JSON."""
+    return words.new(
+        config=config,
+        span=(dt.timedelta, dt.timedelta(days=1, seconds=2.5)),
+        moment=(dt.datetime, dt.datetime(2020, 1, 1, 1, 2, 3, 400000, tzinfo=dt.UTC)),
+        naive=(dt.datetime, dt.datetime(2020, 1, 1)),  # noqa: DTZ001 - naive on purpose
+        day=(dt.date, dt.date(2020, 1, 1)),
+        clock=(dt.time, dt.time(1, 2, 3, 4)),
+        raw=(bytes, b"\xfb\xff" if config.get("ser_json_bytes") else b"ab"),
+        real=(float, INF),
+        keys=(dict[dt.timedelta, int], {dt.timedelta(days=1): 1}),
+    )
+
+
+def dump_cases() -> Iterator[Case]:
+    """Yield what dumps say."""
+    for options in PICKS:
+        yield Case(f"dump {shown(options)}", nested, _dumped(options))
+    yield from new(
+        "dump",
+        nested,
+        given=lambda cls: cls(part={"x": 2}, extra=[1]).model_dump(exclude_unset=True),
+        changed=lambda cls: cls(part={"x": 2}, extra=[1]).model_dump(exclude_defaults=True),
+        special=lambda cls: cls(part=cls.Special(), maybe=cls.Special(), anything=cls.Special()).model_dump(),
+        special_items=lambda cls: cls(parts=[cls.Special()], by_name={"s": cls.Special()}).model_dump(mode="json"),
+        as_any=lambda cls: cls(part=cls.Special()).model_dump(serialize_as_any=True),
+        extras=lambda cls: cls(extra={"x": cls.Part()}).model_dump(mode="json"),
+        special_json=lambda cls: cls(part=cls.Special()).model_dump_json(exclude={"parts"}),
+    )
+    for options in DUMPS:
+        yield Case(f"serializers {shown(options)}", serialized, _dumped(options, x=5, maybe=7))
+    for make in (dumped_whole, wrapped_whole):
+        yield from new(
+            make.__name__,
+            make,
+            python=lambda cls: cls().model_dump(),
+            json=lambda cls: cls().model_dump(mode="json"),
+            text=lambda cls: cls().model_dump_json(),
+        )
+    yield from new(
+        "serializers",
+        serialized,
+        repr=lambda cls: [word for word in ("double=2", "triple=") if word in repr(cls())],
+        text=lambda cls: cls().model_dump_json(),
+    )
+    for kind, value in VALUES:
+        name = f"{kind!r} {value!r}"
+        yield Case(f"dump {name}", _either(kind, kind), _dumped({"mode": "json"}, x=value))
+        yield Case(f"text {name}", _either(kind, kind), _text(x=value))
+    for config in STYLES:
+        yield Case(f"dump {config}", _styled(config), _dumped({"mode": "json"}))
+        yield Case(f"text {config}", _styled(config), lambda cls: cls().model_dump_json())
+    yield Case("read base64", _styled(STYLES[-2]), lambda cls: cls.model_validate_json('{"raw": "-_8="}').raw)
+    yield Case("read bad base64", _styled(STYLES[-2]), lambda cls: cls.model_validate_json('{"raw": "x"}').raw)
+    yield Case("read hex", _styled(STYLES[-1]), lambda cls: cls.model_validate_json('{"raw": "fbff"}').raw)
+
+
+def _styled(config: dict[str, Any]) -> Make:
+    return lambda words: styled(words, config)
+
+
+def _dumped(options: dict[str, Any], **arguments: Any) -> Act:
+    return lambda cls: cls(**arguments).model_dump(**options)
+
+
+def _text(**arguments: Any) -> Act:
+    return lambda cls: cls(**arguments).model_dump_json(include={"x"})
+
+
+# -- copies, construction ----------------------------------------------------------------------------------------------
+
+
+def _private(words: Vocabulary) -> Any:
+    """Return a class with private attributes."""
+    w = words
+
+    class M(w.base):
+        x: int = 1
+        _plain: int = 5
+        _list: list[int] = []  # noqa: RUF012
+        _made: dict[str, int] = w.PrivateAttr(default_factory=dict)
+        _late: int
+
+        def model_post_init(self, context: Any, /) -> None:
+            self._late = self.x + self._plain
+            self._list.append(self.x)
+
+    return M
+
+
+def privates(made: Any) -> Any:
+    """Return the private attributes."""
+    return made._plain, made._list, made._made, made._late
+
+
+def copy_cases() -> Iterator[Case]:
+    """Yield what copies and unchecked construction do."""
+    yield from new(
+        "construct",
+        CHECKED,
+        plain=lambda cls: cls.model_construct(x="unchecked", other=1),
+        given=lambda cls: cls.model_construct(x=5).model_fields_set,
+        said=lambda cls: cls.model_construct({"y"}, x=5).model_fields_set,
+        defaults=lambda cls: cls.model_construct(),
+    )
+    yield from new(
+        "construct by alias",
+        ALIASED,
+        alias=lambda cls: cls.model_construct(y=1),
+        name=lambda cls: cls.model_construct(x=1),
+        missing=lambda cls: "x" in vars(cls.model_construct()),
+    )
+    yield from new(
+        "copy",
+        nested,
+        equal=lambda cls: [made.model_copy() == made for made in [cls(a=5)]],
+        shallow=lambda cls: [made.model_copy().parts is made.parts for made in [cls()]],
+        deep=lambda cls: [made.model_copy(deep=True).parts is made.parts for made in [cls()]],
+        update=lambda cls: cls().model_copy(update={"a": "unchecked", "other": 1}),
+        given=lambda cls: cls(part={}).model_copy(update={"a": 2}).model_fields_set,
+    )
+    yield from new(
+        "private",
+        _private,
+        made=lambda cls: privates(cls(x=2)),
+        own=lambda cls: (privates(cls(x=2)), privates(cls(x=3))),
+        copied=lambda cls: privates(cls(x=2).model_copy()),
+        constructed=lambda cls: privates(cls.model_construct(x=4)),
+        dumped=lambda cls: cls().model_dump(),
+        extra=lambda cls: cls(_plain=7)._plain,
+        json=lambda cls: privates(cls.model_validate_json('{"x": 9}')),
+        unknown=lambda cls: cls()._nothing,
+    )
+    yield from new(
+        "fields set",
+        nested,
+        none=lambda cls: cls().model_fields_set,
+        default=lambda cls: cls(a=1).model_fields_set,
+        extra=lambda cls: cls(other=1).model_fields_set,
+        json=lambda cls: cls.model_validate_json('{"a": 1, "part": {}}').part.model_fields_set,
+    )
+
+
 def all_cases() -> list[Case]:
     """Return the table."""
-    return [*limit_cases()]
+    return [*limit_cases(), *method_cases(), *setting_cases(), *dump_cases(), *copy_cases()]

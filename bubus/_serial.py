@@ -1,0 +1,227 @@
+"""
+How values of a type are dumped: from an annotation to a function, where the value's own class does not say it all.
+
+A field typed by an event class is dumped with the fields of that class, also when it holds an event of a subclass, as
+in pydantic; and a type may bring functions of its own (`bubus._marks.ValueSerializer`).
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections import abc
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import attrs
+
+from bubus._dump import Dumper, Options, dump_list, dump_mapping, dump_value, is_list
+from bubus._foreign import translated
+from bubus._functions import wants_info
+from bubus._marks import SerializerMode, ValueSerializer, WhenUsed
+from bubus._narrow import is_list_or_tuple, is_mapping
+from bubus._picks import ALL, Picks
+from bubus._types import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_UNIONS: Final = (typing.Union, types.UnionType)
+_LISTS: Final = (list, set, frozenset, tuple, abc.Sequence, abc.Set, abc.MutableSequence, abc.MutableSet, abc.Iterable)
+_DICTS: Final = (dict, abc.Mapping, abc.MutableMapping)
+
+
+@attrs.frozen(slots=True, eq=False)
+class SerializationInfo:
+    """What a serializer may know beside the value."""
+
+    mode: Literal["python", "json"]
+    by_alias: bool | None
+    exclude_unset: bool
+    exclude_defaults: bool
+    exclude_none: bool
+    round_trip: bool
+    serialize_as_any: bool
+    context: Any = None
+    """What was given as ``context=`` to `model_dump`."""
+
+    include: Any = None
+    exclude: Any = None
+    field_name: str | None = None
+
+    def mode_is_json(self) -> bool:
+        """Tell whether only what JSON has is wanted."""
+        return self.mode == "json"
+
+
+def info_of(options: Options, picks: Picks, field: str | None = None) -> SerializationInfo:
+    """Return what a serializer is told."""
+    return SerializationInfo(
+        options.mode,
+        options.by_alias,
+        options.exclude_unset,
+        options.exclude_defaults,
+        options.exclude_none,
+        options.round_trip,
+        options.serialize_as_any,
+        options.context,
+        picks.include,
+        picks.exclude,
+        field,
+    )
+
+
+def compile_dumper(annotation: Any, owner: str) -> Dumper | None:
+    """
+    Return how values of a type are dumped, None if as their own classes say.
+
+    Raises:
+        DefinitionError: If a serializer cannot be called.
+    """
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if hasattr(origin or annotation, "__event_dump_as__"):
+        return _event_dumper(origin or annotation)
+    if origin is typing.Annotated:
+        return _annotated(arguments, owner)
+    if origin in _UNIONS:
+        return _union(arguments, owner)
+    if isinstance(annotation, typing.NewType):
+        return compile_dumper(annotation.__supertype__, owner)
+    if origin in _LISTS:
+        return _list(origin, arguments, owner)
+    return _dict(arguments, owner) if origin in _DICTS and arguments else None
+
+
+def _event_dumper(kind: Any) -> Dumper:
+    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+        if isinstance(value, kind) and not options.serialize_as_any:
+            return kind.__event_dump_as__(value, options, picks)
+        return dump_value(value, options, picks)
+
+    return dumper
+
+
+def _annotated(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+    kind, *items = arguments
+    found = compile_dumper(kind, owner)
+    for item in map(translated, items):
+        if isinstance(item, ValueSerializer):
+            asks = wants_info(item.function, 2 if item.mode == "wrap" else 1, owner)
+            serializer = Serializer(_free(item, asks), item.mode, item.when_used, item.return_type, owner)
+            found = serializer.around(found)
+    return found
+
+
+def _free(item: ValueSerializer, asks: bool) -> Callable[..., Any]:
+    """Return a serializer that belongs to no event, as one that is called with an event and an info."""
+
+    def call(_: Any, value: Any, *more: Any) -> Any:
+        return item.function(value, *(more if asks else more[:-1]))
+
+    return call
+
+
+@attrs.frozen(slots=True, eq=False)
+class Serializer:
+    """A function that dumps values, and what is said of it."""
+
+    function: Callable[..., Any]
+    """Takes the event (None outside one), the value, a handler if it is around the usual dump, and the info."""
+
+    mode: SerializerMode
+    when_used: WhenUsed
+    return_type: Any
+    owner: str
+    field: str | None = None
+
+    def around(self, inner: Dumper | None, event: Any = None) -> Dumper:
+        """Return how values are dumped by the function, *inner* being the usual way."""
+        usual = inner or dump_value
+        result = None if self.return_type is MISSING else compile_dumper(self.return_type, self.owner)
+
+        def dumper(value: Any, options: Options, picks: Picks) -> Any:
+            if not is_used(self.when_used, value, options):
+                return usual(value, options, picks)
+            more = (_handler(usual, options, picks),) if self.mode == "wrap" else ()
+            made = self.function(event, value, *more, info_of(options, picks, self.field))
+            return (result or dump_value)(made, options, ALL if self.mode == "wrap" else picks)
+
+        return dumper
+
+
+def _handler(usual: Dumper, options: Options, picks: Picks) -> Callable[..., Any]:
+    def handler(value: Any, _index_key: Any = None, /) -> Any:
+        return usual(value, options, picks)
+
+    return handler
+
+
+def is_used(when: WhenUsed, value: object, options: Options) -> bool:
+    """Tell whether a serializer is to be called for a value."""
+    if when.startswith("json") and not options.json:
+        return False
+    return value is not None or not when.endswith("unless-none")
+
+
+def _union(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+    members = [(_class_of(argument), compile_dumper(argument, owner)) for argument in arguments]
+    if all(dumper is None for _, dumper in members):
+        return None
+
+    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+        exact = [one for kind, one in members if kind is type(value)]
+        fitting = [one for kind, one in members if kind is not None and isinstance(value, kind)]
+        chosen = next(iter([*exact, *fitting]), None) or dump_value
+        return chosen(value, options, picks)
+
+    return dumper
+
+
+def _class_of(annotation: Any) -> type | None:
+    """Return the class that values of a type are of, None if it is not known."""
+    while typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    kind = typing.get_origin(annotation) or annotation
+    return kind if isinstance(kind, type) else None
+
+
+def _list(origin: Any, arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+    if origin is tuple and not (len(arguments) == 2 and arguments[1] is ...):  # noqa: PLR2004 - tuple[X, ...]
+        return _fixed(arguments, owner)
+    item = compile_dumper(arguments[0], owner) if arguments else None
+    if item is None:
+        return None
+    found = item
+
+    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+        return dump_list(value, options, picks, found) if is_list(value) else dump_value(value, options, picks)
+
+    return dumper
+
+
+def _fixed(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+    """Return how tuples with a type for each place are dumped."""
+    items = [compile_dumper(argument, owner) or dump_value for argument in arguments]
+    if all(item is dump_value for item in items):
+        return None
+
+    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+        if not is_list_or_tuple(value) or len(value) != len(items):
+            return dump_value(value, options, picks)
+        dumped = [item(one, options, ALL) for item, one in zip(items, value, strict=True)]
+        return dumped if options.json else tuple(dumped)
+
+    return dumper
+
+
+def _dict(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+    item = compile_dumper(arguments[-1], owner)
+    if item is None:
+        return None
+    found = item
+
+    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+        if not is_mapping(value):
+            return dump_value(value, options, picks)
+        return dump_mapping(value, options, picks, found)
+
+    return dumper
