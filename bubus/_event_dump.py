@@ -167,7 +167,7 @@ def _dumper(cls: Any, name: str, inner: Dumper | None) -> Callable[[Any], Dumper
     function, mark = mine[-1]
     owner = f"{cls.__qualname__}.{function}"
     call = _method(cls, function, 2 if mark.mode == "wrap" else 1, owner)
-    returned = _return_type(cls, function, mark.return_type)
+    returned = return_type(cls, function, mark.return_type)
     serializer = Serializer(call, mark.mode, mark.when_used, returned, owner, name)
     return lambda event: serializer.around(inner, event)
 
@@ -194,7 +194,7 @@ def _method(cls: Any, name: str, usual: int, owner: str) -> Callable[..., Any]:
     return call
 
 
-def _return_type(cls: Any, name: str, said: Any) -> Any:
+def return_type(cls: Any, name: str, said: Any) -> Any:
     """Return what a function is said to return, MISSING if nobody says it."""
     if said is not MISSING:
         return said
@@ -210,7 +210,7 @@ def _computed(cls: Any, name: str, mark: ComputedField) -> DumpedField:
     found = inspect.getattr_static(cls, name)
     if not isinstance(found, property | cached_property):
         raise DefinitionError(f"{cls.__qualname__}.{name} is computed, but no property; put @property below")
-    returned = _return_type(cls, name, mark.return_type)
+    returned = return_type(cls, name, mark.return_type)
     inner = None if returned is MISSING else compile_dumper(returned, f"{cls.__qualname__}.{name}")
     return DumpedField(name, mark.alias or name, _dumper(cls, name, inner))
 

@@ -22,6 +22,7 @@ from bubus._faults import Fault, Invalid, refuse
 from bubus._functions import context as validation_context, put
 from bubus._generics import is_concrete, name_of
 from bubus._ids import new_id
+from bubus._json_schema import SchemaMode, schema_of
 from bubus._json_text import json_text
 from bubus._marks import ComputedField
 from bubus._mode import LAX, Mode, mode_for
@@ -333,6 +334,26 @@ class EventModel(_Stateful, metaclass=EventMeta):
         """
         dumped = self.model_dump(mode="json", include=include, exclude=exclude, **options)
         return json_text(dumped, indent, str(type(self).model_config.get("ser_json_inf_nan", "null")))
+
+    @classmethod
+    def model_json_schema(
+        cls,
+        by_alias: bool = True,
+        ref_template: str = "#/$defs/{model}",
+        mode: SchemaMode = "validation",
+    ) -> dict[str, Any]:
+        """
+        Return the JSON schema of the event's JSON.
+
+        Args:
+            by_alias: Name fields by their aliases.
+            ref_template: How definitions are referred to; ``{model}`` stands for the name.
+            mode: What is read (``"validation"``), or what `model_dump_json` writes (``"serialization"``).
+
+        Raises:
+            SchemaError: If JSON has no values of a field's type.
+        """
+        return schema_of(cls, mode, ref_template, by_alias=by_alias)
 
     @classmethod
     def __event_dump__(cls, value: Any, options: Options, picks: Picks) -> Any:

@@ -6,6 +6,7 @@ BubusError
 ├── DefinitionError(TypeError)            a class that cannot be an event
 ├── ValidationError(ValueError)           values that do not fit their fields
 ├── EncodeError(ValueError)                an event that cannot be written; names the field
+├── SchemaError(TypeError)                a type of which JSON has no values, so that there is no schema
 ├── InvalidEvent(ValueError)              bytes that are no event of the class they are read as
 │   └── NewerVersionError                 written by a newer version of that class
 ├── NoResultError(ValueError)             no handler returned what was asked for
@@ -162,6 +163,10 @@ def _short(value: object, limit: int = 50) -> str:
 
 class EncodeError(BubusError, ValueError):
     """An event holds what cannot be written, or not without loss; the message names the field."""
+
+
+class SchemaError(BubusError, TypeError):
+    """A type has no JSON schema."""
 
 
 class InvalidEvent(BubusError, ValueError):  # noqa: N818 - names what was read

@@ -40,6 +40,7 @@ TABLE = """
 2.24 _serial
 2.25 _assign _copies
 2.3  _define _event_dump
+2.35 _json_schema
 3    _codec _result _retry
 3.1  _model _older_event
 4    _event

@@ -24,6 +24,8 @@ DIFFERENT: dict[str, str] = {
     "private: extra": "an argument that would be neither kept nor written is refused, and not dropped in silence",
     "text <class 'float'> 1e+20": "msgspec writes the number as 1e20",
     "text list[float] [1.0, 1e+16, 1.5e-07]": "likewise",
+    "schema <class 'tests.word_cases.Plain'>": "an error of bubus, not of pydantic",
+    "schema of dumps <class 'tests.word_cases.Plain'>": "likewise",
     "read bad base64": "the reason is worded by Python's decoder",
 }
 """Cases in which bubus does something else, and why."""

@@ -7,21 +7,27 @@ each with both and compares the outcomes.
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import datetime as dt
 import enum
+import json
+import pathlib
 import types
+import uuid
+from collections import abc
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, TypeAlias
 
 import annotated_types as at
 import attrs
 import msgspec
 import pydantic
-from typing_extensions import TypeIs
+from typing_extensions import TypedDict, TypeIs
 
 import bubus
-from bubus._narrow import is_dict
+from bubus._narrow import is_dict, is_list_or_tuple
 
 Make: TypeAlias = Callable[["Vocabulary"], Any]
 Act: TypeAlias = Callable[[Any], Any]
@@ -938,6 +944,147 @@ def copy_cases() -> Iterator[Case]:
     )
 
 
+# -- JSON schemas ------------------------------------------------------------------------------------------------------
+
+
+class Ranked(enum.IntEnum):
+    """Members that are numbers."""
+
+    LOW = 1
+    HIGH = 2
+
+
+@dataclasses.dataclass
+class Item:
+    a: int
+    b: str = "x"
+    c: list[int] = dataclasses.field(default_factory=list[int])
+
+
+class Keys(TypedDict):
+    """A TypedDict."""
+
+    a: int
+    b: NotRequired[str]
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str = "x"
+
+
+UserId = NewType("UserId", int)
+
+DESCRIBED: list[Any] = [
+    *(str, int, float, bool, type(None), bytes, Decimal, dt.date, dt.datetime, dt.time, dt.timedelta, uuid.UUID),
+    *(pathlib.Path, Any, object, list, list[int], set[int], frozenset[str], tuple, tuple[int, ...], tuple[int, str]),
+    *(tuple[()], dict, dict[str, int], dict[int, str], dict[Colour, int], dict[str, Any], int | str, int | None),
+    *(int | str | None, Literal["a"], Literal["a", "b"], Literal["a", 1, None], Colour, Ranked, Item, Keys, Pair),  # noqa: PYI061
+    *(
+        UserId,
+        list[Item | None],
+        dict[str, list[Item]],
+        abc.Sequence[int],
+        collections.deque[int],
+        abc.Mapping[str, int],
+    ),
+    *(collections.OrderedDict[str, int], collections.Counter[str], complex, type[int], abc.Iterable[int], Plain),
+    *(Annotated[int, at.Gt(3)], list[Annotated[int, at.Ge(3), at.Lt(9)]], Annotated[str, at.Len(1, 2)]),
+    *(Annotated[list[int], at.Len(1, 2)], Annotated[dict[str, int], at.MinLen(1)], Annotated[int | None, at.Le(3)]),
+    *(Annotated[Decimal, at.Gt(1)], Annotated[dt.date, at.Gt(dt.date(2020, 1, 1))], Annotated[float, at.MultipleOf(2)]),
+    *(Item | Keys, Annotated[dict[Annotated[str, at.MinLen(1)], int], "a note"]),
+]
+
+
+def schema_text(cls: Any, **options: Any) -> str:
+    """Return a schema as text without the framework's fields, keys in order."""
+    return json.dumps(without_framework(cls.model_json_schema(**options)), sort_keys=True)
+
+
+def without_framework(schema: Any) -> Any:
+    """Return a schema, or a part of it, without the framework's fields."""
+    if is_dict(schema):
+        kept = {key: without_framework(one) for key, one in schema.items() if not str(key).startswith("event_")}
+        if kept.get("description", "").startswith(("What is nearest", "An event: subclass")):
+            del kept["description"]
+        return kept
+    return [without_framework(one) for one in schema] if is_list_or_tuple(schema) else schema
+
+
+def described(words: Vocabulary) -> Any:
+    """Return a class of which much is said."""
+    w = words
+
+    class Tree(w.base):
+        v: int
+        kids: list[Any] = []  # noqa: RUF012
+
+    class M(w.base):
+        """About it.
+
+        And more.
+        """
+
+        model_config = {  # noqa: RUF012
+            "extra": "forbid",
+            "title": "My M",
+            "json_schema_extra": {"examples": [1]},
+        }
+
+        a: int = w.Field(1, title="T", description="D", examples=[1, 2], json_schema_extra={"k": "v"}, deprecated=True)
+        b_b: int = w.Field(alias="bb", gt=1)
+        c: str = w.Field("x", exclude=True)
+        d: list[int] = w.Field(default_factory=list, max_length=3)
+        e: Colour = Colour.RED
+        f: Colour = w.Field(Colour.RED, description="colour")
+        g: Tree = w.Field(description="tree")
+        h: dt.date = dt.date(2020, 1, 1)
+        i: int | None = None
+        j: bytes = b"a"
+        k: Any = 7
+        o: int = w.Field(5, frozen=True, strict=True, repr=False)
+        m: int = w.Field(2, validation_alias="vm", serialization_alias="sm")
+        n: float = 0.5
+
+        @w.computed_field(description="cd", title="CT")
+        @property
+        def computed(self) -> int:
+            return 1
+
+        @w.field_serializer("o")
+        def _o(self, value: int) -> str:
+            return str(value)
+
+        @w.field_validator("n", mode="plain")
+        @classmethod
+        def _n(cls, value: Any) -> Any:
+            return value
+
+    return M
+
+
+def schema_cases() -> Iterator[Case]:
+    """Yield what schemas say."""
+    for kind in DESCRIBED:
+        yield Case(f"schema {kind!r}", _described(kind), schema_text)
+        yield Case(f"schema of dumps {kind!r}", _described(kind), lambda cls: schema_text(cls, mode="serialization"))
+    yield from new(
+        "schema",
+        described,
+        read=schema_text,
+        dumped=lambda cls: schema_text(cls, mode="serialization"),
+        by_name=lambda cls: schema_text(cls, by_alias=False),
+        template=lambda cls: schema_text(cls, ref_template="#/components/{model}"),
+    )
+    for make in (dumped_whole, wrapped_whole, nested):
+        yield Case(f"schema {make.__name__}", make, schema_text)
+        yield Case(f"schema of dumps {make.__name__}", make, lambda cls: schema_text(cls, mode="serialization"))
+
+
+def _described(kind: Any) -> Make:
+    return lambda words: words.new(config={"extra": "ignore"}, x_y=kind)
+
+
 def all_cases() -> list[Case]:
     """Return the table."""
-    return [*limit_cases(), *method_cases(), *setting_cases(), *dump_cases(), *copy_cases()]
+    return [*schema_cases(), *limit_cases(), *method_cases(), *setting_cases(), *dump_cases(), *copy_cases()]
