@@ -145,7 +145,7 @@ def _both(first: Check, second: Check) -> Check:
 def _with_functions(here: Situation, name: str, validator: Validator) -> Validator:
     """Put the validators of a field around its check, in the order in which they were written."""
     for function, mark in here.marks.items():
-        if isinstance(mark, FieldValidator) and is_meant(name, mark.fields):
+        if isinstance(mark, FieldValidator) and is_meant(name, mark.fields) and here.mode.calls(mark.mode):
             check, asks = applied(validator.check, getattr(here.cls, function), mark.mode, _owner(here, name))
             validator = attrs.evolve(validator, check=check, exact=_NOTHING, in_c=False, asks=asks or validator.asks)
     return validator

@@ -316,6 +316,8 @@ def _limited_kind(compiler: Compiler, annotation: Any, kind: Any, limits: Steps)
 
 def _with_function(compiler: Compiler, inner: Validator, mark: ValueValidator) -> Validator:
     """Return *inner* with a user's function around it."""
+    if not compiler.mode.calls(mark.mode):
+        return inner
     check, asks = applied(inner.check, mark.function, mark.mode, compiler.owner)
     if asks:
         compiler.asking.append(mark.function)

@@ -137,7 +137,7 @@ class Blueprint:
     def write(self, mode: Mode, arguments: list[Argument]) -> Init:
         """Write the constructor for one mode."""
         fill = init = write_init(self.cls, arguments, mode, dict(factories(self.cls)))
-        build = builder(self.cls, fill, self.marks, mode) if self.has_whole else None
+        build = builder(self.cls, fill, self.marks, mode) if self.has_whole and mode.calls("whole") else None
         if build is not None:
             init = whole_init(self.cls, fill, build, mode)
         self.builds[mode], self.inits[mode] = build, init

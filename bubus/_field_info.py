@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from bubus._foreign import translated
+from bubus._generics import name_of
 from bubus._marks import Limits
 from bubus._types import MISSING
 
@@ -26,7 +27,7 @@ Path: TypeAlias = tuple[str | int, ...]
 _LIMITS: Final = frozenset(field.name for field in attrs.fields(Limits))
 
 
-@attrs.frozen(slots=True, eq=False)
+@attrs.frozen(slots=True, eq=False, repr=False)
 class FieldInfo:
     """All that is known of a field; the names are pydantic's."""
 
@@ -78,6 +79,13 @@ class FieldInfo:
             facts["default"] = MISSING
         metadata = (*other.metadata, *self.metadata)
         return attrs.evolve(other, **facts, metadata=metadata, given=self.given | other.given)
+
+    def __repr__(self) -> str:
+        """Return what is said of the field, in pydantic's form."""
+        facts = {name: getattr(self, name) for name in sorted(self.given - {"metadata"})}
+        shown = "".join(f", {name}={fact!r}" for name, fact in facts.items())
+        metadata = f", metadata={[*self.metadata]!r}" if self.metadata else ""
+        return f"FieldInfo(annotation={name_of(self.annotation)}, required={self.is_required()}{shown}{metadata})"
 
     def is_required(self) -> bool:
         """Tell whether there is no default."""

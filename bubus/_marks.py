@@ -132,7 +132,7 @@ class ValueSerializer:
     return_type: Any = MISSING
 
 
-@attrs.frozen(slots=True, eq=False)
+@attrs.frozen(slots=True, eq=False, repr=False)
 class Limits:
     """In an `Annotated`: limits of a value, named as in `Field`; None is no limit."""
 
@@ -153,4 +153,8 @@ class Limits:
     to_lower: bool | None = None
     to_upper: bool | None = None
     union_mode: Literal["smart", "left_to_right"] | None = None
-    fail_fast: bool | None = None
+
+    def __repr__(self) -> str:
+        """Return the limits that there are."""
+        found = {field.name: getattr(self, field.name) for field in attrs.fields(Limits)}
+        return f"Limits({', '.join(f'{name}={value!r}' for name, value in found.items() if value is not None)})"

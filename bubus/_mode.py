@@ -48,6 +48,15 @@ class Mode:
             return self
         return attrs.evolve(self, level=Level.STRICT if strict else Level.LAX, strict=strict)
 
+    def calls(self, when: str) -> bool:
+        """
+        Tell whether functions that run *when* are called.
+
+        What bubus wrote was validated before; functions that did more than check would change it again. Only those in
+        place of a check are called, since nobody else knows how to read such a value.
+        """
+        return when == "plain" or not self.base64
+
     @property
     def lax(self) -> bool:
         """Whether values are converted."""

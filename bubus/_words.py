@@ -54,9 +54,6 @@ class FieldFacts(TypedDict, total=False):
     """Convert nothing."""
 
     coerce_numbers_to_str: bool | None
-    discriminator: str | None
-    """Name of the field that tells the members of a union from each other."""
-
     union_mode: Literal["smart", "left_to_right"] | None
     pattern: str | re.Pattern[str] | None
     """What the text must hold somewhere; write ``^…$`` for the whole of it."""
@@ -71,7 +68,6 @@ class FieldFacts(TypedDict, total=False):
     max_digits: int | None
     decimal_places: int | None
     allow_inf_nan: bool | None
-    fail_fast: bool | None
 
 
 _KNOWN: Final = frozenset(FieldFacts.__annotations__)
