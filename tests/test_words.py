@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Doubled(BaseEvent[None]):
+class Twofold(BaseEvent[None]):
     """An event whose validators change what they are given."""
 
     x: int = 0
@@ -52,7 +52,7 @@ class Doubled(BaseEvent[None]):
         return value * 2
 
     @model_validator(mode="after")
-    def _count(self) -> Doubled:
+    def _count(self) -> Twofold:
         self.seen += 1
         return self
 
@@ -267,8 +267,8 @@ class TestSettings:
 class TestTheWire:
     def test_an_event_that_is_read_is_not_validated_again(self) -> None:
         """Functions that change values do not do so once more when the log, or another machine, reads the event."""
-        event = Doubled(x=2, words="a tale")
-        back = decode(encode(event), Doubled)
+        event = Twofold(x=2, words="a tale")
+        back = decode(encode(event), Twofold)
 
         assert (event.x, event.words, event.seen) == (4, "A Tale", 1)
         assert back == event
@@ -339,7 +339,7 @@ class TestDumps:
 
     def test_options_are_checked(self) -> None:
         """A mode that is none, and text where names are wanted, are errors."""
-        event = Doubled()
+        event = Twofold()
         with pytest.raises(OptionError, match="neither"):
             made(event.model_dump, mode="xml")
         with pytest.raises(OptionTypeError, match="names no fields"):
@@ -353,7 +353,7 @@ class TestDumps:
 
     def test_text_can_be_indented(self) -> None:
         """Indent= gives one line per value."""
-        text = Doubled(x=1).model_dump_json(indent=2, include={"x", "words"})
+        text = Twofold(x=1).model_dump_json(indent=2, include={"x", "words"})
 
         assert text == '{\n  "x": 2,\n  "words": ""\n}'
 
