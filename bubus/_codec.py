@@ -30,6 +30,7 @@ MAX_DEPTH: Final = 128
 """Deepest nesting that is written or read; a decoder in C may crash on less than its input's size."""
 
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_DEL, _BRACKET, _BRACE = b"\x7f[{"  # as numbers: looking for those is several times as fast as for bytes
 _HIDDEN: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=write_unknown)
@@ -65,15 +66,16 @@ def encode_value(value: object, name: str, max_depth: int) -> bytes:
         data = _encoder.encode(value)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise EncodeError(f"{name}: {error}") from error
-    if is_too_deep(data, max_depth):
-        raise EncodeError(f"{name} is nested deeper than {max_depth}")
-    if b"null" in data:
-        _refuse_nan_in(value, name)
+    if type(value) is not str:
+        if is_too_deep(data, max_depth):
+            raise EncodeError(f"{name} is nested deeper than {max_depth}")
+        if b"null" in data:
+            _refuse_nan_in(value, name)
     return _printable(data)
 
 
 def _printable(data: bytes) -> bytes:
-    return data if data.isascii() and b"\x7f" not in data else _HIDDEN.sub(_escaped, data)
+    return data if data.isascii() and _DEL not in data else _HIDDEN.sub(_escaped, data)
 
 
 def _as_written(event: Any) -> Any:
@@ -114,7 +116,7 @@ def _refuse_deep_fields(event: Any) -> None:
 
 def is_too_deep(data: bytes, limit: int) -> bool:
     """Tell what `depth_exceeds` does, for most data without looking at it bracket by bracket."""
-    return data.count(b"[") + data.count(b"{") > limit and depth_exceeds(data, limit)
+    return data.count(_BRACKET) + data.count(_BRACE) > limit and depth_exceeds(data, limit)
 
 
 def depth_exceeds(data: bytes, limit: int) -> bool:

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from bubus.errors import BusStopped, LogError
-from bubus.wal._entry import Tails, entry_of, outcome
+from bubus.wal._entry import Tails, outcome, with_path, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bubus._context import Call
     from bubus._event import BaseEvent
     from bubus._handlers import Handler
-    from bubus._state import EventState, Share
+    from bubus._state import Share
     from bubus.errors import LogWriteError
     from bubus.wal import WriteAheadLog
-    from bubus.wal._entry import Entry
 
 
 class Ledger:
@@ -57,12 +56,12 @@ class Ledger:
             EncodeError: If it cannot be written.
             LogError: If the log takes nothing, or never such a long line.
         """
-        entry = entry_of(event, None if parent is None else parent.event_id)
-        self.log.check(entry)
-        debt = Debt(self, entry)
+        data = written(event, None if parent is None else parent.event_id)
+        self.log.check(len(data))
+        debt = Debt(self, data)
         if self.log.ahead and not journaled:
             debt.is_ready = False
-            self.log.accept(event.event_id, entry.with_path(event.event_path), b"", debt.accepted)
+            self.log.accept(event.event_id, data[:-1], b"", debt.accepted)
         return debt
 
     def holds(self, share: Share) -> bool:
@@ -102,10 +101,15 @@ class Ledger:
 
 @attrs.define(eq=False, repr=False)
 class Debt:
-    """The line that a bus owes to an event as soon as it has accepted that."""
+    """
+    The line that a bus owes to an event as soon as it has accepted that.
+
+    An event whose work is done is complete only when its lines are where `fsync` promises them to be. Until then they
+    are open work like any other, while the buses go on. An event knows its first debt, and that the next.
+    """
 
     ledger: Ledger
-    _entry: Entry
+    _event: bytes
     share: Share = attrs.field(init=False)
 
     is_ready: bool = True
@@ -114,114 +118,102 @@ class Debt:
     then: Callable[[], None] | None = None
     """What waits for that."""
 
-    _is_open: bool = False
+    is_due: bool = False
+    """Whether the event was accepted and the line is not on its way."""
+
+    is_on_its_way: bool = False
+    lost: LogError | None = None
+    next: Debt | None = None
 
     def incur(self, share: Share) -> None:
         """Take notice that the event was accepted."""
-        self.share, self._is_open = share, True
+        self.share, self.is_due = share, True
         if not self.is_ready:
             self.ledger.held[share] = self
-        lines = share.state.lines = share.state.lines or Lines(share.state)
-        # buses that share a log write an event once
-        if all(debt.ledger.log is not self.ledger.log for debt in lines.due):
-            lines.due.append(self)
+        first = share.state.debt
+        if first is None:
+            share.state.debt = self
+        else:
+            # buses that share a log write an event once
+            self.is_due = all(other.ledger.log is not self.ledger.log for other in first if other.is_due)
+            self.next, first.next = first.next, self
+
+    def __iter__(self) -> Iterator[Debt]:
+        """Yield this and the following."""
+        debt: Debt | None = self
+        while debt is not None:
+            yield debt
+            debt = debt.next
 
     def accepted(self, error: LogWriteError | None) -> None:
         """Let the event's handlers run, or cut it off if it could not be journaled."""
         self.is_ready = True
-        if not self._is_open:
+        if not self.is_due:
             return  # that was quick: dispatch has yet to go on
         share = self.share
         del self.ledger.held[share]
-        if error is not None and share.state.lines is not None:
-            share.state.lines.fail(self, error)
+        if error is not None:
+            self._fail(error)
             share.runner.cut(share, error)
         if self.then is not None:
             self.then()
         share.runner.wake()
 
-    def is_kept(self) -> bool:
-        """Tell whether the event is no matter for the log yet: it was stopped, and its journal has it."""
-        return (
-            self.ledger.log.ahead and was_stopped(self.share.cut) and self.ledger.log.leave(self.share.event.event_id)
-        )
-
-    def write(self, done: Callable[[LogWriteError | None], object]) -> None:
-        """
-        Hand the line over; *done* is called later.
-
-        Raises:
-            LogError: If the log is closed, or in use elsewhere.
-        """
-        event, ledger = self.share.event, self.ledger
-        body, tail = self._entry.with_path(event.event_path), ledger.tails.tail(self.share.state)
-        ledger.log.append(event.event_id, body, b"", tail, done)
-
-
-@attrs.define(eq=False, repr=False)
-class Lines:
-    """
-    The lines of one event, one for each log.
-
-    An event whose work is done is complete only when they are where `fsync` promises them to be. Until then they are
-    open work like any other, while the buses go on.
-    """
-
-    state: EventState
-    due: list[Debt] = attrs.Factory(list[Debt])
-    """Those to be written when the work is done."""
-
-    _on_their_way: list[Debt] = attrs.Factory(list[Debt])
-    _fault: LogError | None = None
-
-    @property
-    def fault(self) -> LogError | None:
-        """A new error for whoever waits, if a line is not where it should be."""
-        if self._fault is None:
-            return None
-        # not shared, so that the traceback of one waiter does not grow with those of others
-        fault = copy.copy(self._fault)
-        fault.__cause__ = self._fault.__cause__
-        return fault
+    def pay(self) -> None:
+        """Write what is due, here and in the following, now that the work is done."""
+        debt: Debt | None = self
+        while debt is not None:
+            if debt.is_due:
+                debt.write()
+            debt = debt.next
 
     def write(self) -> None:
-        """Write what is due, now that the work is done."""
-        due, self.due = self.due, []
-        for debt in due:
-            if debt.is_kept():
-                continue
-            debt.ledger.pending += 1
-            self.state.open_work += 1
-            self._on_their_way.append(debt)
-            self._write(debt)
-
-    def _write(self, debt: Debt) -> None:
-        def done(error: LogWriteError | None) -> None:
-            self._settle(debt, error)
-            self.state.release()
-
+        """Hand the line over to the log."""
+        self.is_due = False
+        ledger, share, state = self.ledger, self.share, self.share.state
+        event = share.event
+        if ledger.log.ahead and was_stopped(share.cut) and ledger.log.leave(event.event_id):
+            return  # it is no matter for the log yet: the next process finds it in the journal
+        self.is_on_its_way = True
+        ledger.pending += 1
+        state.open_work += 1
+        line = with_path(self._event, event.event_path)
         try:
-            debt.write(done)
+            ledger.log.append(event.event_id, line, ledger.tails.tail(state), b"", self._written)
         except LogError as error:
-            self.state.open_work -= 1
-            self._settle(debt, error)
+            self._settle(error)
+            state.open_work -= 1
 
-    def _settle(self, debt: Debt, error: LogError | None) -> None:
-        debt.ledger.pending -= 1
-        self._on_their_way.remove(debt)
+    def _written(self, error: LogWriteError | None) -> None:
+        self._settle(error)
+        self.share.state.release()
+
+    def _settle(self, error: LogError | None) -> None:
+        self.is_on_its_way = False
+        self.ledger.pending -= 1
         if error is not None:
-            self.fail(debt, error)
+            self._fail(error)
 
-    def fail(self, debt: Debt, error: LogError) -> None:
-        """Take notice that the event is not where its log should have it."""
-        self._fault = self._fault or error
-        if debt.ledger.log.on_error == "stop":
-            debt.share.runner.halt()
+    def _fail(self, error: LogError) -> None:
+        self.lost = self.lost or error
+        if self.ledger.log.on_error == "stop":
+            self.share.runner.halt()
+
+    def fault(self) -> LogError | None:
+        """Return a new error for whoever waits, if a line is not where it should be."""
+        found = next((debt.lost for debt in self if debt.lost is not None), None)
+        if found is None:
+            return None
+        # not shared, so that the traceback of one waiter does not grow with those of others
+        fault = copy.copy(found)
+        fault.__cause__ = found.__cause__
+        return fault
 
     def flush(self) -> None:
         """Have what is on its way written now, because somebody waits for it."""
-        for debt in tuple(self._on_their_way):
-            debt.ledger.log.flush()
+        for debt in self:
+            if debt.is_on_its_way:
+                debt.ledger.log.flush()
 
 
 def handler_key(handler: Handler) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bubus._bus import EventBus
     from bubus._context import Call, Runner
     from bubus._event import BaseEvent
-    from bubus._ledger import Lines
+    from bubus._ledger import Debt
     from bubus._result import EventResult
 
 Status = Literal["pending", "started", "completed"]
@@ -135,7 +135,7 @@ class EventState:
     epoch: float = 0.0
     """What makes a reading of `time.monotonic` a Unix time."""
 
-    lines: Lines | None = None
+    debt: Debt | None = None
     """Set by buses that log the event."""
 
     def start(self, epoch: float = 0.0) -> None:
@@ -161,9 +161,9 @@ class EventState:
         self.open_work -= 1
         state: EventState | None = self
         while state is not None and not state.open_work:
-            if state.lines is not None:
+            if state.debt is not None:
                 state.finish()
-                state.lines.write()
+                state.debt.pay()
                 if state.open_work:
                     return
             state = state.complete()

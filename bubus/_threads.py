@@ -47,8 +47,8 @@ class Delivery(Generic[E]):
 
     def set_result(self, _: None, /) -> None:
         """Hand the completed event over, or say that it could not be logged."""
-        lines = accepted_state(self._event).lines
-        fault = None if lines is None else lines.fault
+        debt = accepted_state(self._event).debt
+        fault = None if debt is None else debt.fault()
         if self.future.done():
             return
         if fault is None:

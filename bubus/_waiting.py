@@ -31,7 +31,7 @@ def wait(state: EventState) -> Generator[Any, None, None]:
     """
     if state.open_work:
         yield from _drive(state)
-    if state.lines is not None and (fault := state.lines.fault):
+    if state.debt is not None and (fault := state.debt.fault()):
         raise fault
 
 
@@ -105,8 +105,8 @@ def _take_out_of_turn(state: EventState, call: Call) -> bool:
 
 
 def _until_completed(state: EventState) -> Generator[Any, None, None]:
-    if state.lines is not None:
-        state.lines.flush()
+    if state.debt is not None:
+        state.debt.flush()
         if not state.open_work:
             return
     # Every waiter has a future of its own, so that cancelling one cancels nothing else.

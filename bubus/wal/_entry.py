@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import modf
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import msgspec
 
 from bubus._codec import MAX_DEPTH, encode, encode_value
@@ -13,8 +13,6 @@ from bubus._tree import escape
 from bubus.errors import EncodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from bubus._event import BaseEvent
     from bubus._result import EventResult, Origin
     from bubus._state import EventState
@@ -29,26 +27,15 @@ _RESULT_DEPTH: Final = MAX_DEPTH - 3
 _LONGEST_ERROR: Final = 10_000
 """Characters of an error's text; whoever needs more than that has put a payload into it."""
 
-_MOST_ORIGINS: Final = 1024
+_MOST_HANDLERS: Final = 1024
+_MILLION: Final = 1_000_000
 
 _to_json: Final = msgspec.json.Encoder().encode
 
 
-@attrs.frozen
-class Entry:
-    """An event as it was dispatched: its line up to the value of `event_path`, and from there to the payload's end."""
-
-    before: bytes
-    after: bytes
-
-    def with_path(self, path: list[str]) -> bytes:
-        """Return the event with this path, a JSON object without its closing brace."""
-        return self.before + _to_json(path) + self.after
-
-
-def entry_of(event: BaseEvent[Any], parent_id: str | None) -> Entry:
+def written(event: BaseEvent[Any], parent_id: str | None) -> bytes:
     """
-    Write *event* down.
+    Return *event* as a JSON object.
 
     Args:
         event: The event.
@@ -59,47 +46,65 @@ def entry_of(event: BaseEvent[Any], parent_id: str | None) -> Entry:
     """
     data = encode(event)
     if parent_id is not None and event.event_parent_id is None:
+        # quotes within values are escaped, so that what looks like the key is it; the same goes for `with_path`
         data = data.replace(_NO_PARENT, b'"event_parent_id":%b' % _to_json(parent_id), 1)
-    # quotes within values are escaped, so that what looks like one of the keys is it
-    path = data.index(_PATH) + len(_PATH)
-    return Entry(data[:path], data[data.index(_AFTER_PATH, path) : -1])
+    return data
+
+
+def with_path(event: bytes, path: list[str]) -> bytes:
+    """Return what `written` returned with another `event_path`, and without the closing brace."""
+    start = event.index(_PATH) + len(_PATH)
+    return event[:start] + _to_json(path) + event[event.index(_AFTER_PATH, start) : -1]
 
 
 class Tails:
     """Writes what became of events; remembers the constant part of what each handler's results begin with."""
 
     def __init__(self) -> None:
-        self._beginnings: dict[Origin, bytes] = {}
+        self._beginnings: dict[str, bytes] = {}
+        self._second, self._up_to_second = -1.0, b""
 
     def tail(self, state: EventState) -> bytes:
         """Return the keys behind the payload, up to `event_results`."""
-        started, completed = _moment(state, state.started), _moment(state, state.completed)
+        started, completed = self._moment(state.epoch, state.started), self._moment(state.epoch, state.completed)
+        results = [self._beginning(result.origin) + outcome(result) for result in state.results.values()]
         return (
             b',"event_status":"completed","event_started_at":%b,"event_completed_at":%b,"event_processed_at":%b,'
-            b'"event_results":{%b}' % (started, completed, completed, self._results(state.results.values()))
+            b'"event_results":{%b}' % (started, completed, completed, b",".join(results))
         )
 
-    def _results(self, results: Iterable[EventResult[Any]]) -> bytes:
-        return b",".join([self._beginning(result.origin) + outcome(result) for result in results])
+    def _moment(self, epoch: float, reading: float | None) -> bytes:
+        if reading is None:
+            return b"null"
+        fraction, second = modf(epoch + reading)
+        micros = round(fraction * 1e6)
+        if micros == _MILLION:
+            second, micros = second + 1, 0
+        if second != self._second:  # many events end in one second, and all but the fraction is the same for them
+            self._second = second
+            self._up_to_second = datetime.fromtimestamp(second, UTC).strftime('"%Y-%m-%dT%H:%M:%S').encode()
+        return b'%b.%06dZ"' % (self._up_to_second, micros)
 
     def _beginning(self, origin: Origin) -> bytes:
-        found = self._beginnings.get(origin)
+        found = self._beginnings.get(origin.handler_id)
         if found is None:
-            if len(self._beginnings) >= _MOST_ORIGINS:
+            if len(self._beginnings) >= _MOST_HANDLERS:
                 self._beginnings.clear()
             names = _to_json(origin.handler_name), _to_json(origin.eventbus_name)
             found = b'%b:{"handler_name":%b,"eventbus_name":%b,' % (_to_json(origin.handler_id), *names)
-            self._beginnings[origin] = found
+            self._beginnings[origin.handler_id] = found
         return found
 
 
 def outcome(result: EventResult[Any]) -> bytes:
     """Return what a handler came to, the end of a JSON object: status, duration (seconds), result or error."""
-    duration = b"null" if result.duration is None else b"%a" % result.duration
-    if result.error is None:
-        value = b"null" if result.forwarded else _value(result.result)
-        return b'"status":"%b","duration":%b,"result":%b}' % (result.status.encode(), duration, value)
-    return b'"status":"error","duration":%b,"error":%b}' % (duration, _to_json(error_text(result.error)))
+    if result.error is not None:
+        return b'"status":"error","duration":%a,"error":%b}' % (
+            result.duration or 0.0,
+            _to_json(error_text(result.error)),
+        )
+    value = b"null" if result.forwarded else _value(result.result)
+    return b'"status":"completed","duration":%a,"result":%b}' % (result.duration, value)
 
 
 def error_text(error: BaseException) -> str:
@@ -112,7 +117,3 @@ def _value(value: object) -> bytes:
         return b"null" if value is None else encode_value(value, "the result", _RESULT_DEPTH)
     except EncodeError as error:  # the event is complete: what cannot be kept of it must not cost the rest
         return b'null,"unwritten":' + _to_json(escape(error))
-
-
-def _moment(state: EventState, reading: float | None) -> bytes:
-    return b"null" if reading is None else _to_json(datetime.fromtimestamp(state.epoch + reading, UTC))

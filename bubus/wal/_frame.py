@@ -29,8 +29,8 @@ class BadLine(ValueError):  # noqa: N818 - never leaves the package: becomes a L
 
 def seal(body: bytes, seq: int) -> bytes:
     """Return the whole line for *body*, a JSON object without its closing brace."""
-    framed = b'%b,"event_seq":%d,' % (body, seq)
-    return b'%b"event_crc":%d}\n' % (framed, crc32(framed))
+    number = b',"event_seq":%d,' % seq
+    return b'%b%b"event_crc":%d}\n' % (body, number, crc32(number, crc32(body)))
 
 
 def unseal(line: bytes) -> int | None:

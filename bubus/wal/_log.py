@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Container
     from pathlib import Path
 
-    from bubus.wal._entry import Entry
-
 
 class WriteAheadLog:
     """
@@ -176,9 +174,9 @@ class WriteAheadLog:
         if not self._buses:
             self.close()
 
-    def check(self, event: Entry) -> None:
+    def check(self, size: int) -> None:
         """
-        Find out before an event is accepted whether its line would be.
+        Find out before an event of so many bytes is accepted whether its line would be.
 
         Raises:
             LogClosedError: If the log is closed.
@@ -191,7 +189,6 @@ class WriteAheadLog:
         failure = self.failure
         if failure is not None and (self._closed is not None or not callable(self.on_error)):
             raise failure
-        size = len(event.before) + len(event.after)
         if self._lines.is_too_long(size):
             raise self._lines.too_long(size)
 
