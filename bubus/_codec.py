@@ -48,16 +48,18 @@ def encode(event: Any) -> bytes:
         data = _encoder.encode(_as_written(event))
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise _explain(event, error) from error
-    if is_too_deep(data, MAX_DEPTH):
+    if data.count(_BRACKET) + data.count(_BRACE) > MAX_DEPTH and depth_exceeds(data, MAX_DEPTH):
         _refuse_deep_fields(event)
-    if _may_hold_nan(event, data):
+    # msgspec writes NaN and infinity as null; most events have one null, as they have no parent
+    nulls = data.count(b"null")
+    if nulls and (nulls > 1 or event.event_parent_id is not None) and nulls != _nones(event):
         _refuse_nan(event)
-    return _printable(data)
+    return data if data.isascii() and _DEL not in data else _HIDDEN.sub(_escaped, data)
 
 
 def encode_value(value: object, name: str, max_depth: int) -> bytes:
     """
-    Return *value* as JSON.
+    Return *value* as JSON; control characters of C1 and line separators may stand in it raw.
 
     Raises:
         EncodeError: If it cannot be written, or would not be the same when read back; it calls the value *name*.
@@ -71,11 +73,7 @@ def encode_value(value: object, name: str, max_depth: int) -> bytes:
             raise EncodeError(f"{name} is nested deeper than {max_depth}")
         if b"null" in data:
             _refuse_nan_in(value, name)
-    return _printable(data)
-
-
-def _printable(data: bytes) -> bytes:
-    return data if data.isascii() and _DEL not in data else _HIDDEN.sub(_escaped, data)
+    return data
 
 
 def _as_written(event: Any) -> Any:
@@ -133,12 +131,8 @@ def depth_exceeds(data: bytes, limit: int) -> bool:
     return False
 
 
-def _may_hold_nan(event: Any, data: bytes) -> bool:
-    """Tell whether there are more nulls than Nones: msgspec writes NaN and infinity as null."""
-    nulls = data.count(b"null")
-    if nulls == 0 or (nulls == 1 and event.event_parent_id is None):
-        return False
-    return nulls != sum(value is None for _, value in _fields(event))
+def _nones(event: Any) -> int:
+    return sum(value is None for _, value in _fields(event))
 
 
 def _refuse_nan(event: Any) -> None:

@@ -67,7 +67,11 @@ class Tails:
     def tail(self, state: EventState) -> bytes:
         """Return the keys behind the payload, up to `event_results`."""
         started, completed = self._moment(state.epoch, state.started), self._moment(state.epoch, state.completed)
-        results = [self._beginning(result.origin) + outcome(result) for result in state.results.values()]
+        known = self._beginnings
+        results = [
+            (known.get(result.origin.handler_id) or self._beginning(result.origin)) + outcome(result)
+            for result in state.results.values()
+        ]
         return (
             b',"event_status":"completed","event_started_at":%b,"event_completed_at":%b,"event_processed_at":%b,'
             b'"event_results":{%b}' % (started, completed, completed, b",".join(results))
@@ -86,13 +90,11 @@ class Tails:
         return b'%b.%06dZ"' % (self._up_to_second, micros)
 
     def _beginning(self, origin: Origin) -> bytes:
-        found = self._beginnings.get(origin.handler_id)
-        if found is None:
-            if len(self._beginnings) >= _MOST_HANDLERS:
-                self._beginnings.clear()
-            names = _to_json(origin.handler_name), _to_json(origin.eventbus_name)
-            found = b'%b:{"handler_name":%b,"eventbus_name":%b,' % (_to_json(origin.handler_id), *names)
-            self._beginnings[origin.handler_id] = found
+        if len(self._beginnings) >= _MOST_HANDLERS:
+            self._beginnings.clear()
+        names = _to_json(origin.handler_name), _to_json(origin.eventbus_name)
+        found = b'%b:{"handler_name":%b,"eventbus_name":%b,' % (_to_json(origin.handler_id), *names)
+        self._beginnings[origin.handler_id] = found
         return found
 
 

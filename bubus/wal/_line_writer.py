@@ -66,7 +66,7 @@ class LineWriter:
     def append(self, loop: AbstractEventLoop, event_id: str, body: bytes, done: Done) -> None:
         """Add a line, a JSON object without its closing brace; *done* is called later, never from here."""
         body = clean(body)
-        if self.is_too_long(len(body)):
+        if len(body) > self._longest:
             loop.call_soon(self._losses.report, [(event_id, body, done)], partial(self.too_long, len(body)))
             return
         self._pending.append((event_id, body, done))
@@ -197,7 +197,7 @@ class LineWriter:
         self._wake()
 
     def _acknowledge(self, lines: Sequence[Line]) -> None:
-        tell(done for _, _, done in lines)
+        tell([done for _, _, done in lines])
 
     def _cause(self, error: OSError | Untrusted) -> OSError:
         if isinstance(error, Untrusted):
