@@ -78,10 +78,11 @@ def test_the_first_example_runs_as_printed() -> None:
 @pytest.mark.real_time
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=first_name)
 def test_each_snippet_prints_what_it_says(
-    snippet: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    snippet: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With the imports the README names, each snippet runs by itself."""
     code, output = snippet
+    monkeypatch.chdir(tmp_path)
     module = types.ModuleType("readme_snippet")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # where annotations are looked up
     run(IMPORTS[0], vars(module))
