@@ -36,8 +36,8 @@ class WriteAheadLog:
     """
     A file with one line for each completed event, which survives crashes as well as `fsync` promises.
 
-    Not promised: that handlers run exactly once (after a crash one runs again if it had not finished), what a disk keeps
-    that lies about a sync, and anything on NFS or SMB, whose locks and appends are no match for a local disk's.
+    Not promised: that handlers run exactly once (after a crash one runs again if it had not finished), what a disk
+    keeps that lies about a sync, and anything on NFS or SMB, whose locks and appends are no match for a local disk's.
 
     ```python
     bus = EventBus(wal_path=WriteAheadLog("events.jsonl", fsync="always", rotate_bytes=100_000_000, keep=10))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bubus import BaseEvent
+from bubus import BaseEvent, EventBus
 from bubus._codec import encode
 from bubus.wal import WriteAheadLog, read, records
 from tests.benchmarks._measure import Row
@@ -52,7 +52,8 @@ class ImportantEvent(BaseEvent[str]):
 def rows() -> list[Row]:
     """Measure all and return it."""
     with tempfile.TemporaryDirectory() as folder:
-        return [*_reading(Path(folder)), *_writing(Path(folder)), _syncing(Path(folder))]
+        home = Path(folder)
+        return [_logging(home), *_reading(home), *_writing(home), _syncing(home)]
 
 
 def _body() -> bytes:
@@ -76,6 +77,30 @@ def _ratio(
 
 def _exhaust(items: Iterable[object]) -> None:
     deque(items, maxlen=0)
+
+
+# -- a bus with a log: what that adds to the cost of an event ----------------------------------------------------------
+
+
+def _logging(folder: Path) -> Row:
+    def batches(path: Path | None) -> None:
+        asyncio.run(_handle(path))
+
+    ratio = _ratio(lambda: batches(None), lambda: batches(folder / "bus.jsonl"), time.process_time)
+    return Row(f'bus with a log, fsync="no", batches of {BATCH}: added / own', ratio - 1, 0.9)
+
+
+async def _handle(path: Path | None) -> None:
+    bus = EventBus(wal_path=path)
+    bus.on(ImportantEvent, _answer)
+    for _ in range(LINES // BATCH // 10):
+        for event in [bus.dispatch(ImportantEvent(data="x", number=number)) for number in range(BATCH)]:
+            await event
+    await bus.stop(clear=True)
+
+
+async def _answer(event: ImportantEvent) -> str:
+    return event.data
 
 
 # -- reading: a bare loop that decodes and checks nothing --------------------------------------------------------------
