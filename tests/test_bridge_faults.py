@@ -335,6 +335,9 @@ async def test_S10_passwords_are_never_shown(caplog: pytest.LogCaptureFixture) -
             with pytest.raises(BridgeConnectError) as caught:
                 await bridge.start()
             shown += [str(caught.value), repr(bridge), repr(bridge.transport)]
+        login = {"user": "app", "password": "s3cret-word"}  # options of the client are handed on
+        async with bridge_to(server.url, stream, client=login) as other:
+            shown += [repr(other), repr(other.transport)]
         good = bridge_to(url.format("s3cret-word"), stream, timeout=1.0)
         async with good:
             await good.dispatch(Ordered(number=1))

@@ -22,6 +22,9 @@ logger: Final = logging.getLogger("bubus")
 KEYED_SHARDS: Final = 16
 """Parts of a stream in which events with the same key stay in order, unless it is told otherwise."""
 
+ATTEMPT_SECONDS: Final = 5.0
+"""Longest wait for an answer before something is sent again: a new leader knows nothing of the question."""
+
 _MOST_SHARDS: Final = 256
 _SHORTEST_LEASE: Final = 0.5
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -135,6 +135,7 @@ class NatsTransport:
         self._domain = domain
         self._prefix = "$JS.API" if domain is None else f"$JS.{_base.checked_name('domain', domain)}.API"
         self._timeout = timeout
+        self._attempt = min(timeout, _base.ATTEMPT_SECONDS)
         self._client_options = client
         self._client: Client | None = None
         self._js: JetStreamContext
@@ -353,7 +354,7 @@ class NatsTransport:
             except _LOST as error:
                 outcomes[index] = BridgeUnavailable(safe(error or type(error).__name__))
         if waiting:
-            await asyncio.wait([future for _, future in waiting.values()], timeout=self._timeout)
+            await asyncio.wait([future for _, future in waiting.values()], timeout=self._attempt)
         for index, (token, future) in waiting.items():
             self._acks.pop(token, None)
             outcomes[index] = _outcome(future)
@@ -640,7 +641,7 @@ class NatsBridge(Bridge):
         max_events: Events that a stream which is made now holds; then sending waits. None = no limit.
         max_age: Seconds after which a stream that is made now deletes events. None = never.
         domain: JetStream domain of a leaf node.
-        timeout: Seconds for `start`, and for each attempt to send.
+        timeout: Seconds for `start`, and for each attempt to send (there 5 at most).
         client: Further options of ``nats.connect``, such as ``tls=ssl.create_default_context()``,
             ``user_credentials="app.creds"`` or ``nkeys_seed``.
         options: See `Bridge`.

@@ -168,6 +168,7 @@ class RedisTransport:
         self._wait_for_disk = wait_for_disk
         self._cluster = cluster
         self._timeout = timeout
+        self._attempt = min(timeout, _base.ATTEMPT_SECONDS)
         self._client_options = client
         self._client: Redis | RedisCluster | None = None
         self._member = new_id()
@@ -187,7 +188,7 @@ class RedisTransport:
         del link  # whether the server answers shows in each call
         options: dict[str, Any] = {
             "socket_connect_timeout": 2,
-            "socket_timeout": self._timeout,
+            "socket_timeout": self._attempt,
             **self._client_options,
             "protocol": 2,
             "decode_responses": False,
@@ -327,7 +328,7 @@ class RedisTransport:
         commands = [(command, script, 2, *self._store_arguments(message, dead=dead)) for message in messages]
         if not self._wait_for_disk:
             return await self._all(commands)
-        *outcomes, on_disk = await self._all([*commands, ("WAITAOF", 1, 0, round(self._timeout * 1000))])
+        *outcomes, on_disk = await self._all([*commands, ("WAITAOF", 1, 0, round(self._attempt * 900))])
         if isinstance(on_disk, Exception) or not on_disk[0]:
             return [on_disk if isinstance(on_disk, Exception) else TimeoutError("not on the disk in time")] * len(
                 commands
@@ -518,7 +519,7 @@ class RedisBridge(Bridge):
         max_age: Seconds after which events are deleted, done or not. None = never.
         wait_for_disk: Wait for the disk with every sending (Redis 7.2, Valkey).
         cluster: Whether the server is part of a Redis Cluster.
-        timeout: Seconds for `start`, and for each command.
+        timeout: Seconds for `start`, and for each command (there 5 at most).
         client: Further options of ``redis.asyncio.Redis.from_url``.
         options: See `Bridge`.
 
