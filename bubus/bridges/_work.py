@@ -31,7 +31,7 @@ class HandBack(Exception):  # noqa: N818 - says what to do: nobody failed
 
 def bus_of(handler: Handler) -> str | None:
     """Return the id of the bus whose `dispatch` *handler* is, None if it is something else."""
-    if handler.name != "dispatch":
+    if getattr(handler.function, "__name__", None) != "dispatch":
         return None
     bus_id: object = getattr(getattr(handler.function, "__self__", None), "id", None)
     return bus_id if isinstance(bus_id, str) else None
