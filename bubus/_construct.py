@@ -193,7 +193,7 @@ def variable(index: int, argument: Argument) -> str:
     return argument.name if argument.is_plain else f"_value_{index}"
 
 
-def _is_of_root(cls: type, name: str) -> bool:
+def is_of_root(cls: type, name: str) -> bool:
     """Tell whether a method is the one that all events have, or the class is the root that is about to have it."""
     owner = next((base for base in cls.__mro__ if name in base.__dict__), None)
     return owner is None or is_root(owner)
@@ -416,5 +416,5 @@ class _Writer:
             self._add(1, f"_validate(_self, {self._name('validated', 'fields', validated)}, _class, _mode)")
         if hasattr(self.cls, "__attrs_post_init__"):
             self._add(1, "_self.__attrs_post_init__()")
-        if not _is_of_root(self.cls, "model_post_init"):
+        if not is_of_root(self.cls, "model_post_init"):
             self._add(1, "_self.model_post_init(_context())")

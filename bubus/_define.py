@@ -14,8 +14,8 @@ from bubus._arguments import Argument, Situation, argument, check_marks
 from bubus._assign import assign, delete, guards
 from bubus._body import Body, collected_marks, is_root
 from bubus._compile import compile_type
-from bubus._config import merged_config
-from bubus._construct import Init, is_written, stands_in, write_init
+from bubus._config import DEFAULT, merged_config, settings_of
+from bubus._construct import Init, is_of_root, is_written, stands_in, write_init
 from bubus._faults import Invalid
 from bubus._field_info import FieldInfo, merged_info
 from bubus._fields import (
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 _FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
 _SAID_OF_PLAIN_FIELDS: Final = frozenset({"default", "default_factory", "repr", "title", "description", "examples"})
-_USUAL: Final = {"extra": "allow"}
 _NAMES: Final = ("event_type", "event_schema")
 
 
@@ -89,7 +88,9 @@ class Blueprint:
     @property
     def is_plain(self) -> bool:
         """Whether nothing but types is said of the fields: then msgspec may decode events without the constructor."""
-        if self.marks or self.cls.model_config != _USUAL or hasattr(self.cls, "__event_watched__"):
+        if self.marks or any(factories(self.cls)) or not is_of_root(self.cls, "model_post_init"):
+            return False
+        if settings_of(self.cls.model_config) != DEFAULT:
             return False
         return all(info.given <= _SAID_OF_PLAIN_FIELDS for info in self.infos.values())
 

@@ -31,6 +31,7 @@ from bubus import (
 from bubus._codec import decode, encode
 from bubus._marks import ValueSerializer, ValueValidator
 from bubus.errors import DefinitionError, EncodeError, OptionError, OptionTypeError, SchemaError
+from bubus.wal._typed import shortcut
 from tests.field_kinds import made, new_class
 
 if TYPE_CHECKING:
@@ -281,6 +282,27 @@ class TestTheWire:
         assert decode(encode(event), Priced[int]) == event
         with pytest.raises(ValidationError, match="cents"):
             Priced[int].model_validate_json('{"price": 5}')
+
+    def test_what_needs_the_constructor_is_read_by_it(self) -> None:
+        """A log is decoded in C only where nothing is done to an event after its fields are there."""
+
+        class Started(BaseEvent[None]):
+            x: int = 1
+            _later: list[int] = PrivateAttr(default_factory=lambda: [0])
+
+            def model_post_init(self, context: Any, /) -> None:
+                self._later.append(self.x)
+
+        class Stripped(BaseEvent[None], str_strip_whitespace=True):
+            text: str
+
+        class Forbidding(BaseEvent[None], extra="forbid"):
+            x: int
+
+        assert shortcut(Started)(encode(Started())) is None
+        assert shortcut(Stripped)(encode(Stripped(text="a"))) is None
+        assert shortcut(Forbidding)(encode(Forbidding(x=1))) is not None
+        assert vars(decode(encode(Started(x=5)), Started))["_later"] == [0, 5]
 
     def test_types_are_checked_all_the_same(self) -> None:
         """What is no value of the type is refused, and limits hold."""
