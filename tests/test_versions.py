@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class OrderCreated(BaseEvent[None], version="3"):
+class OrderShipped(BaseEvent[None], version="3"):
     customer_id: str
     total_cents: int
 
 
-@OrderCreated.upcast("2")
+@OrderShipped.upcast("2")
 def total_in_cents(old: dict[str, Any]) -> dict[str, Any]:
     old["total_cents"] = round(old.pop("total") * 100)
     return old
 
 
-@OrderCreated.upcast("1")
+@OrderShipped.upcast("1")
 def rename_customer(old: dict[str, Any]) -> dict[str, Any]:
     old["customer_id"] = old.pop("customer")
     return old
@@ -47,27 +47,27 @@ def line(cls: type[BaseEvent[Any]], version: str, **fields: object) -> bytes:
 @pytest.mark.parametrize(
     "old",
     [
-        line(OrderCreated, "1", customer="Ada", total=1.5),
-        line(OrderCreated, "0.9", customer="Ada", total=1.5),
-        line(OrderCreated, "1.0", customer="Ada", total=1.5),
-        line(OrderCreated, "2", customer_id="Ada", total=1.5),
-        line(OrderCreated, "1.5", customer_id="Ada", total=1.5),
-        line(OrderCreated, "3", customer_id="Ada", total_cents=150),
+        line(OrderShipped, "1", customer="Ada", total=1.5),
+        line(OrderShipped, "0.9", customer="Ada", total=1.5),
+        line(OrderShipped, "1.0", customer="Ada", total=1.5),
+        line(OrderShipped, "2", customer_id="Ada", total=1.5),
+        line(OrderShipped, "1.5", customer_id="Ada", total=1.5),
+        line(OrderShipped, "3", customer_id="Ada", total_cents=150),
     ],
 )
 def test_older_versions_are_brought_up_to_date_step_by_step(old: bytes) -> None:
     """Each upcast takes what is not newer than it says, in the order of versions, whatever the order of definition."""
-    event = decode(old, OrderCreated)
+    event = decode(old, OrderShipped)
     assert (event.customer_id, event.total_cents) == ("Ada", 150)
-    assert event.event_schema.endswith("OrderCreated@3")
+    assert event.event_schema.endswith("OrderShipped@3")
     assert event.model_extra == {}
 
 
 def test_a_newer_version_is_an_error(tmp_path: Path) -> None:
     """Nobody can know what its fields mean; on request it is read as a BaseEvent, whole."""
-    newer = line(OrderCreated, "3.1", buyer="Ada")
+    newer = line(OrderShipped, "3.1", buyer="Ada")
     with pytest.raises(NewerVersionError, match=r"version '3.1' is newer than '3'"):
-        decode(newer, OrderCreated)
+        decode(newer, OrderShipped)
     path = tmp_path / "events.jsonl"
     path.write_bytes(newer + b"\n")
     with pytest.raises(LogDamagedError, match="newer") as caught:
@@ -88,7 +88,7 @@ def test_classes_without_a_version_take_what_fits() -> None:
 def test_a_version_is_not_inherited() -> None:
     """A subclass has other fields, and so versions of its own."""
 
-    class Special(OrderCreated):
+    class Special(OrderShipped):
         reason: str
 
     fields = {"customer_id": "Ada", "total_cents": 1, "reason": "gift"}
@@ -122,9 +122,9 @@ def test_an_upcast_that_makes_no_sense_is_refused() -> None:
         Unversioned.upcast("1")(dict)
     for version in ("3", "3.0", "4"):
         with pytest.raises(DefinitionError, match="older than '3'"):
-            OrderCreated.upcast(version)(dict)
+            OrderShipped.upcast(version)(dict)
     with pytest.raises(DefinitionError, match="already"):
-        OrderCreated.upcast("1.0")(dict)
+        OrderShipped.upcast("1.0")(dict)
 
 
 def test_versions_compare_number_by_number() -> None:
@@ -137,11 +137,11 @@ def test_versions_compare_number_by_number() -> None:
 async def test_old_lines_of_a_log_are_read_as_today(tmp_path: Path) -> None:
     """A file with lines of all versions yields one class."""
     path = tmp_path / "events.jsonl"
-    path.write_bytes(line(OrderCreated, "1", customer="Ada", total=1) + b"\n")
+    path.write_bytes(line(OrderShipped, "1", customer="Ada", total=1) + b"\n")
     bus = EventBus(wal_path=path)
-    await bus.dispatch(OrderCreated(customer_id="Bob", total_cents=7))
-    assert [(event.customer_id, event.total_cents) for event in read(path, [OrderCreated])] == [
+    await bus.dispatch(OrderShipped(customer_id="Bob", total_cents=7))
+    assert [(event.customer_id, event.total_cents) for event in read(path, [OrderShipped])] == [
         ("Ada", 100),
         ("Bob", 7),
     ]
-    assert encode(OrderCreated(customer_id="x", total_cents=1)).count(b"OrderCreated@3") == 1
+    assert encode(OrderShipped(customer_id="x", total_cents=1)).count(b"OrderShipped@3") == 1
