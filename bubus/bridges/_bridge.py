@@ -25,10 +25,9 @@ from bubus.errors import BridgeStateError, NotAnEventError, OptionError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Awaitable, Coroutine
     from types import TracebackType
 
-    from bubus._bus import EventClass, HandlerDecorator, NamedDecorator
+    from bubus._bus import EventClass, HandlerDecorator, HandlerReturn, NamedDecorator
     from bubus.bridges._base import Transport
 
 E = TypeVar("E", bound=BaseEvent[Any])
@@ -292,15 +291,7 @@ class Bridge:
     # -- in ----------------------------------------------------------------------------------------------------------
 
     @overload
-    def on(
-        self, pattern: EventClass[E, R], handler: Callable[[E], Coroutine[Any, Any, R | None]], /
-    ) -> Subscription: ...
-    @overload
-    def on(self, pattern: EventClass[E, R], handler: Callable[[E], Awaitable[R | None]], /) -> Subscription: ...
-    @overload
-    def on(self, pattern: EventClass[E, R], handler: Callable[[E], R | None], /) -> Subscription: ...
-    @overload
-    def on(self, pattern: EventClass[E, R], handler: Callable[[E], E], /) -> Subscription: ...
+    def on(self, pattern: EventClass[E, R], handler: Callable[[E], HandlerReturn[R, E]], /) -> Subscription: ...
     @overload
     def on(self, pattern: str, handler: Callable[[BaseEvent[Any]], object], /) -> Subscription: ...
     @overload
