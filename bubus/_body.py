@@ -45,7 +45,8 @@ def collected_marks(cls: type, own: Mapping[str, Mark]) -> dict[str, Mark]:
         if blueprint is not None:
             found.update(blueprint.own_marks)
         else:  # a plain mixin
-            found.update({name: value.mark for name, value in vars(base).items() if isinstance(value, Marked)})
+            mixed = {name: translated(value) for name, value in vars(base).items()}
+            found.update({name: value.mark for name, value in mixed.items() if isinstance(value, Marked)})
     return {**found, **own}
 
 

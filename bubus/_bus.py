@@ -24,6 +24,7 @@ from bubus._live_handlers import LiveHandlers
 from bubus._model import EventMeta
 from bubus._older_bus import OlderBus
 from bubus._plan import inherited_plan, replaying
+from bubus._pydantic_schema import bus_schema
 from bubus._recovery import RecoveryReport, recover
 from bubus._replay import Choice, ReplayReport, checked_moment, replay
 from bubus._scheduler import Scheduler
@@ -194,6 +195,14 @@ class EventBus(OlderBus):
         )
         with _instances_lock:
             EventBus.all_instances.add(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        return bus_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
+        return {"type": "string", "title": cls.__name__, "description": "The name of an event bus"}
 
     def __repr__(self) -> str:
         counts = self.statistics()

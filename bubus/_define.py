@@ -17,7 +17,7 @@ from bubus._compile import compile_type
 from bubus._config import DEFAULT, merged_config, settings_of
 from bubus._construct import Init, is_of_root, is_written, stands_in, write_init
 from bubus._faults import Invalid
-from bubus._field_info import FieldInfo, merged_info
+from bubus._field_info import FieldInfo
 from bubus._fields import (
     Declaration,
     Scope,
@@ -29,6 +29,7 @@ from bubus._fields import (
     info_of_attribute,
     own_copy,
 )
+from bubus._foreign import merged_info
 from bubus._framework import CHECKS, WIRE_NAME, schema_of
 from bubus._generics import Bindings, bindings, substitute
 from bubus._marks import ModelValidator

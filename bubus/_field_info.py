@@ -1,7 +1,7 @@
 """
 FieldInfo: all that is said of a field, beside its type, in its default and in its `Annotated`.
 
-`Field()` returns one; `bubus._define` merges those of an annotation and of a default into `Blueprint.infos`, which is
+`Field()` returns one; `bubus._foreign` merges those of an annotation and of a default into `Blueprint.infos`, which is
 `model_fields`. Other libraries' descriptions are translated to it by `FieldInfo.said`.
 """
 
@@ -13,7 +13,6 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from bubus._foreign import translated
 from bubus._generics import name_of
 from bubus._marks import Limits
 from bubus._types import MISSING
@@ -116,17 +115,3 @@ def _takes_one(function: Callable[..., Any]) -> bool:
         return False
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return len(parameters) == 1 and parameters[0].kind in kinds and parameters[0].default is inspect.Parameter.empty
-
-
-def merged_info(annotation: Any, default: FieldInfo | None) -> FieldInfo:
-    """Return all that an evaluated *annotation* and the *default* behind it say."""
-    is_annotated = typing.get_origin(annotation) is typing.Annotated
-    kind, *items = typing.get_args(annotation) if is_annotated else (annotation,)
-    found = FieldInfo(annotation=kind)
-    for item in map(translated, items):
-        part = item if isinstance(item, FieldInfo) else FieldInfo(metadata=(item,), given=frozenset({"metadata"}))
-        found = part.over(found)
-    if default is None:
-        return found
-    metadata = (*default.metadata, *found.metadata)  # pydantic's order: the last limit of a kind counts
-    return attrs.evolve(default.over(found), metadata=metadata)

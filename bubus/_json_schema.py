@@ -23,8 +23,8 @@ from bubus._arguments import is_meant
 from bubus._constraints import is_constraint, limits_in
 from bubus._dump import dump
 from bubus._event_dump import return_type
-from bubus._field_info import FieldInfo, merged_info
 from bubus._fields import Scope, evaluated
+from bubus._foreign import merged_info
 from bubus._generics import substitute
 from bubus._marks import (
     ComputedField,
@@ -36,12 +36,15 @@ from bubus._marks import (
 )
 from bubus._mode import LAX
 from bubus._narrow import is_class, is_dict, is_list_or_tuple
+from bubus._pydantic_schema import described
 from bubus._pydantic_types import adapter, is_adapted
 from bubus._types import MISSING
 from bubus.errors import EncodeError, SchemaError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bubus._field_info import FieldInfo
 
 Schema: TypeAlias = dict[str, Any]
 SchemaMode: TypeAlias = Literal["validation", "serialization"]
@@ -175,9 +178,10 @@ def _foreign(maker: SchemaMaker, annotation: Any) -> Schema | None:
     """Let pydantic describe what it checks."""
     if not is_adapted(annotation):
         return None
-    made = adapter(annotation, "JSON schema", LAX)
-    schema: Schema = made.json_schema(mode=maker.mode, by_alias=maker.by_alias, ref_template=maker.template)
-    maker.definitions.update(schema.pop("$defs", {}))
+    made = adapter(list[described(annotation)], "JSON schema", LAX)  # in a list, so that a model is referred to by name
+    whole: Schema = made.json_schema(mode=maker.mode, by_alias=maker.by_alias, ref_template=maker.template)
+    maker.definitions.update(whole.get("$defs", {}))
+    schema: Schema = whole["items"]
     return schema
 
 
@@ -209,6 +213,8 @@ def _annotated(maker: SchemaMaker, annotation: Any) -> Schema | None:
 
 def _described(maker: SchemaMaker, kind: Any, items: tuple[Any, ...]) -> Schema:
     """Return the schema of a type with the items of its Annotated."""
+    if items and is_adapted(typing.Annotated[kind, *items]):
+        return maker.of(typing.Annotated[kind, *items])
     dumped = [item for item in items if isinstance(item, ValueSerializer)]
     if maker.mode == "serialization" and dumped and dumped[-1].return_type is not MISSING:
         return maker.of(dumped[-1].return_type)

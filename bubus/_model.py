@@ -29,6 +29,7 @@ from bubus._mode import LAX, Mode, mode_for
 from bubus._narrow import kind_of
 from bubus._picks import IncEx, Picks, picks_of
 from bubus._privates import RESERVED
+from bubus._pydantic_schema import event_json_schema, event_schema
 from bubus._registry import register
 from bubus._tree import escape
 from bubus._types import MISSING
@@ -426,6 +427,14 @@ class EventModel(_Stateful, metaclass=EventMeta):
         What was assigned later over a value made by a `default_factory` does not count, nor what plain msgspec read.
         """
         return fields_set(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        return event_schema(cls, handler)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return event_json_schema(cls, schema, handler)
 
     # -- the object ----------------------------------------------------------------------------------------------------
 

@@ -9,29 +9,27 @@ from __future__ import annotations
 
 import functools
 import sys
-import types
 import typing
-from collections import abc
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 import msgspec
-import typing_extensions as te
 
-from bubus._constraints import is_constraint, limited, limits_in
 from bubus._dump import dump
 from bubus._faults import Fault, Invalid
-from bubus._mode import Level, Mode
-from bubus._narrow import is_class
+from bubus._mode import LAX, Level, Mode
 from bubus._pydantic import is_foreign, pydantic
-from bubus._pydantic_error import listed, validation_error
+from bubus._pydantic_bridge import NO_TYPES_INSIDE, UNIONS, Native, bridged, raising
+from bubus._pydantic_error import listed
 from bubus._pydantic_values import refuse_masked
 from bubus._wire_values import write_unknown
-from bubus.errors import DefinitionError
+from bubus.errors import DefinitionError, EncodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bubus._dump import Dumper, Options
+    from bubus._picks import Picks
     from bubus._types import Check
 
 _CONFIG: Final = {"arbitrary_types_allowed": True}
@@ -41,9 +39,6 @@ _WIRE_CONFIG: Final = {
     "val_json_bytes": "base64",
     "ser_json_inf_nan": "strings",
 }
-_UNIONS: Final = (typing.Union, types.UnionType)
-_CALLABLE: Final[Any] = abc.Callable
-_NO_TYPES_INSIDE: Final[tuple[Any, ...]] = (typing.Literal, te.Literal, _CALLABLE)
 
 
 class Compiles(Protocol):
@@ -73,7 +68,7 @@ def is_adapted(annotation: Any) -> bool:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _has_opaque_item(annotation)
-    if origin in _UNIONS:  # only pydantic knows which of its types fits best
+    if origin in UNIONS:  # only pydantic knows which of its types fits best
         return len({*arguments} - {type(None)}) > 1 and any(map(is_adapted, arguments))
     return is_foreign(origin or annotation) or any(map(_has_opaque_item, arguments))  # it may concern the whole list
 
@@ -118,7 +113,7 @@ def adapted_check(annotation: Any, compiler: Compiles) -> Check:
         DefinitionError: If it cannot make one.
     """
     owner, mode = compiler.owner, compiler.mode
-    read = _reading(adapter(_bridged(annotation, compiler), owner, mode), mode)
+    read = _reading(adapter(bridged(annotation, _native(compiler)), owner, mode), mode)
 
     def check(value: Any) -> Any:
         try:
@@ -128,7 +123,7 @@ def adapted_check(annotation: Any, compiler: Compiles) -> Check:
             if faults is None:
                 raise
             raise Invalid([Fault.of_error(one) for one in faults]) from None
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:
             if not isinstance(error, pydantic().PydanticUserError):
                 raise
             raise DefinitionError(f"{owner}: {error}") from error  # a name in it is still not known
@@ -156,6 +151,31 @@ def _reading(made: Any, mode: Mode) -> Callable[[Any], Any]:
     return from_json
 
 
+def adapted_dumper(annotation: Any, owner: str) -> Dumper:
+    """
+    Return how values of a type are dumped by pydantic.
+
+    Raises:
+        DefinitionError: If pydantic cannot make that of the type.
+    """
+    made = adapter(bridged(annotation, lambda _: _Native(_accept)), owner, LAX)
+
+    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+        more = options.for_pydantic()
+        try:
+            return made.dump_python(
+                value, mode=options.mode, include=picks.include, exclude=picks.exclude, warnings="none", **more
+            )
+        except ValueError as error:  # a PydanticSerializationError
+            raise EncodeError(f"{owner} cannot be dumped: {error}") from error
+
+    return dumper
+
+
+def _accept(value: Any) -> Any:
+    return value
+
+
 def field_writer(annotation: Any, compiler: Compiles) -> Callable[[Any], Any] | None:
     """
     Return the function that writes values of a type to be read again, None if their own classes say how.
@@ -165,7 +185,7 @@ def field_writer(annotation: Any, compiler: Compiles) -> Callable[[Any], Any] | 
     """
     if not _needs_writer(annotation):
         return None
-    made = adapter(_bridged(annotation, compiler), compiler.owner, compiler.mode)
+    made = adapter(bridged(annotation, _native(compiler)), compiler.owner, compiler.mode)
 
     def write(value: Any) -> Any:
         refuse_masked(value)
@@ -179,71 +199,28 @@ def _needs_writer(annotation: Any) -> bool:
     kind = typing.get_origin(annotation) or annotation
     if is_adapted(annotation) and not hasattr(kind, "__pydantic_serializer__"):
         return True
-    return kind not in _NO_TYPES_INSIDE and any(map(_needs_writer, typing.get_args(annotation)))
+    return kind not in NO_TYPES_INSIDE and any(map(_needs_writer, typing.get_args(annotation)))
 
 
-# -- what pydantic does not know ---------------------------------------------------------------------------------------
-
-
-def _bridged(annotation: Any, compiler: Compiles) -> Any:
-    """Return *annotation* with the parts that only bubus knows told to pydantic."""
-    if is_class(annotation):
-        return typing.Annotated[annotation, _Native(annotation, compiler)] if _is_ours(annotation) else annotation
-    arguments: tuple[Any, ...] = typing.get_args(annotation)
-    origin: Any = typing.get_origin(annotation)
-    if not arguments or origin in _NO_TYPES_INSIDE:
-        return annotation
-    if origin is typing.Annotated:
-        kind, *items = arguments
-        return typing.Annotated[_bridged(kind, compiler), *(_told(item) for item in items)]
-    if _is_ours(origin):
-        return typing.Annotated[annotation, _Native(annotation, compiler)]
-    found = tuple(_bridged(argument, compiler) for argument in arguments)
-    if found == arguments:
-        return annotation
-    return typing.Union[found] if origin in _UNIONS else origin[found]  # noqa: UP007 - not known before run time
-
-
-def _is_ours(kind: Any) -> bool:
-    return is_class(kind) and not is_foreign(kind) and (attrs.has(kind) or issubclass(kind, msgspec.Struct))
-
-
-def _told(item: Any) -> Any:
-    """Return an item of an Annotated as pydantic understands it."""
-    if type(item).__module__.partition(".")[0] == "annotated_types" or not is_constraint(item):
-        return item
-    limits = limits_in([item])
-    return pydantic().AfterValidator(_raising(limited(lambda value: value, limits), "value")) if limits else item
-
-
-def _raising(check: Check, title: str) -> Check:
-    """Return *check* with its faults in an error that pydantic takes over."""
-
-    def raising(value: Any) -> Any:
-        try:
-            return check(value)
-        except Invalid as invalid:
-            raise validation_error(title, [one.as_error() for one in invalid.faults]) from None
-
-    return raising
+def _native(compiler: Compiles) -> Native:
+    """Return what tells pydantic to leave a class that only bubus knows, and events, to *compiler*."""
+    mode, owner = compiler.mode, compiler.owner
+    return lambda annotation: _Native(raising(compiler.build(annotation).check, owner), for_log=mode.base64)
 
 
 @attrs.frozen(slots=True, eq=False)
 class _Native:
-    """In an Annotated for pydantic: a class that bubus checks."""
+    """In an Annotated for pydantic: a class that bubus checks and dumps."""
 
-    annotation: Any
-    compiler: Compiles
+    check: Check
+    for_log: bool = False
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
         schemas: Any = sys.modules["pydantic_core"].core_schema
-        validate = _raising(self.compiler.build(self.annotation).check, self.compiler.owner)
-        for_log = self.compiler.mode.base64
+        serialize = schemas.plain_serializer_function_ser_schema(self._write, info_arg=True)
+        return schemas.no_info_plain_validator_function(self.check, serialization=serialize)
 
-        def write(value: Any, info: Any) -> Any:
-            if for_log:
-                return msgspec.to_builtins(value, enc_hook=write_unknown)
-            return dump(value, json=info.mode == "json")
-
-        serialize = schemas.plain_serializer_function_ser_schema(write, info_arg=True)
-        return schemas.no_info_plain_validator_function(validate, serialization=serialize)
+    def _write(self, value: Any, info: Any) -> Any:
+        if self.for_log:
+            return msgspec.to_builtins(value, enc_hook=write_unknown)
+        return dump(value, json=info.mode == "json")

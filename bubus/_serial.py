@@ -20,6 +20,7 @@ from bubus._functions import wants_info
 from bubus._marks import SerializerMode, ValueSerializer, WhenUsed
 from bubus._narrow import is_list_or_tuple, is_mapping
 from bubus._picks import ALL, Picks
+from bubus._pydantic_types import adapted_dumper, is_adapted
 from bubus._types import MISSING
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ def compile_dumper(annotation: Any, owner: str) -> Dumper | None:
     Raises:
         DefinitionError: If a serializer cannot be called.
     """
+    return adapted_dumper(annotation, owner) if is_adapted(annotation) else _own_dumper(annotation, owner)
+
+
+def _own_dumper(annotation: Any, owner: str) -> Dumper | None:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if hasattr(origin or annotation, "__event_dump_as__"):
         return _event_dumper(origin or annotation)

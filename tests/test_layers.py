@@ -21,9 +21,10 @@ TABLE = """
 0.15 _pydantic_error _pydantic
 0.17 _pydantic_values
 0.18 _wire_values
-0.2  _foreign
-0.3  _field_info _body _decorators
-0.4  _words
+0.3  _field_info _decorators
+0.32 _pydantic_words
+0.35 _foreign
+0.4  _words _body
 1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._base
 1.05 _picks _json_text
 1.1  _faults _policy _slots _dump _versions
@@ -31,7 +32,9 @@ TABLE = """
 1.2  _temporal _containers _records
 1.3  _coerce
 1.4  _unions _constraints
+1.45 _pydantic_bridge
 1.5  _pydantic_types
+1.6  _pydantic_schema
 2    _compile _semaphores _waiting _memory _threads
 2.1  _framework _gate
 2.15 _wire_fields _arguments
