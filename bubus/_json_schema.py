@@ -178,7 +178,8 @@ def _foreign(maker: SchemaMaker, annotation: Any) -> Schema | None:
     """Let pydantic describe what it checks."""
     if not is_adapted(annotation):
         return None
-    made = adapter(list[described(annotation)], "JSON schema", LAX)  # in a list, so that a model is referred to by name
+    in_list: Any = list  # so that a model is referred to by name
+    made = adapter(in_list[described(annotation)], "JSON schema", LAX)
     whole: Schema = made.json_schema(mode=maker.mode, by_alias=maker.by_alias, ref_template=maker.template)
     maker.definitions.update(whole.get("$defs", {}))
     schema: Schema = whole["items"]
