@@ -30,9 +30,9 @@ def pydantic() -> Any:
 
 
 def is_foreign(kind: Any) -> bool:
-    """Tell whether *kind* is a class, no event's, that pydantic brings, or that tells pydantic how to check it."""
-    if hasattr(kind, "__event_origin__"):
-        return False
+    """Tell whether *kind* is a class, none of bubus, that pydantic brings, or that tells pydantic how to check it."""
+    if hasattr(kind, "__event_origin__") or _module(getattr(kind, _MARKS[0], None)).startswith("bubus."):
+        return False  # events and buses are the same whether pydantic is imported or not
     return any(hasattr(kind, mark) for mark in _MARKS) or _module(kind).partition(".")[0] in _SOURCES
 
 

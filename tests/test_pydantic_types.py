@@ -369,6 +369,20 @@ def test_types_that_need_no_pydantic_are_left_to_bubus() -> None:
     assert caught.value.errors()[0]["type"] == "greater_than"
 
 
+def test_a_bus_as_the_type_of_a_field_is_left_to_bubus() -> None:
+    """It is the same whether pydantic is imported or not, also for a subclass: identity is kept, JSON refused."""
+
+    class Special(EventBus):
+        pass
+
+    bus = Special()
+    cls = event_class(Special | None)
+
+    assert cls(it=bus).it is bus
+    with pytest.raises(ValidationError, match="isinstance"):
+        cls.model_validate_json('{"it": "Special"}')
+
+
 def test_events_do_not_import_pydantic() -> None:
     """Neither importing bubus, nor defining, dispatching, dumping and writing events imports it."""
     program = """
