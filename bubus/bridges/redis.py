@@ -296,11 +296,15 @@ class RedisTransport:
         """Do commands in one go, and return the reply or error of each."""
         if self._client is None:
             raise BridgeUnavailable("not connected")
-        pipeline = self._client.pipeline(transaction=False)
-        for words in commands:
-            pipeline.execute_command(*words)
         try:
+            if len(commands) == 1:  # a pipeline of one takes half as long again
+                return [await self._client.execute_command(*commands[0])]
+            pipeline = self._client.pipeline(transaction=False)
+            for words in commands:
+                pipeline.execute_command(*words)
             return await pipeline.execute(raise_on_error=False)
+        except ResponseError as error:
+            return [error]
         except _LOST as error:
             raise _unavailable(error) from error
 
