@@ -136,7 +136,7 @@ def test_two_commands_do_all_the_set_up() -> None:
 
     assert [command.removeprefix(start) for command in commands] == [
         "'.[cli]' && .venv/bin/bubus demo",
-        "'.[test]' && .venv/bin/python -m pytest",
+        "'.[test]' && .venv/bin/python -m pytest -n auto",
     ]
 
 
