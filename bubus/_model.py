@@ -41,7 +41,6 @@ from bubus.errors import DefinitionError, OptionError, ValidationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from bubus._config import ConfigDict
     from bubus._field_info import FieldInfo
     from bubus._types import Check
 
@@ -137,7 +136,7 @@ class _Stateful:
 class EventModel(_Stateful, metaclass=EventMeta):
     """Base of `BaseEvent`: an event before any bus has seen it."""
 
-    model_config: ClassVar[ConfigDict] = {"extra": "allow"}
+    model_config: ClassVar[Mapping[str, Any]] = {"extra": "allow"}
 
     event_result_type: ClassVar[Any] = Any
     """T of ``BaseEvent[T]``: what handlers return. None if nothing, Any if it was not said."""

@@ -29,7 +29,7 @@ from bubus._context import current_call, live_call
 from bubus._guard import Guard
 from bubus._state import DONE, NO_CONTEXT, NO_LOOP, QUEUED, RUNNING, EventState, Share, set_state, state_of
 from bubus._statistics import Statistics
-from bubus._steps import PROCESS_EVENT, STEP, drive
+from bubus._steps import PROCESS_EVENT, STEP, drive, is_driven
 from bubus._tasks import spawn
 from bubus._tree import escape
 from bubus._waiting import unblock_rest
@@ -131,6 +131,9 @@ class Scheduler:
     _halting: asyncio.Task[None] | None = None
     stepping: bool = False
     """Whether an overridden `step` is under way, which is one at a time."""
+
+    _drivers: int = 0
+    """How many events overridden methods have in hand, or are not done with."""
 
     _waiting: list[tuple[asyncio.Future[None], Callable[[], bool]]] = attrs.Factory(
         list["tuple[asyncio.Future[None], Callable[[], bool]]"]
@@ -367,6 +370,7 @@ class Scheduler:
         self._queue[share] = None
         self._queue.move_to_end(share, last=False)
         self._running[share] = None
+        self._drivers += 1
         drive(share, self, in_turn=in_turn)
         return False
 
@@ -502,11 +506,14 @@ class Scheduler:
 
     def resume(self, share: Share, *, in_turn: bool) -> None:
         """Go on after overridden methods have run *share*, or have failed to."""
+        self._drivers -= 1
         if in_turn:
             self.stepping = False
         if share.stage is DONE and share.behind is not None:
             self.run_each(share.behind)
         self._go_on()
+        if self._waiting:
+            self._tell_waiting()
 
     # -- the end of an event -----------------------------------------------------------------------------------------
 
@@ -657,7 +664,9 @@ class Scheduler:
             await self._until_all_ran(spared)
 
     async def _until_all_ran(self, spared: Share | None) -> None:
-        await self._until(lambda: self._is_idle_but(spared))
+        # Overridden methods are waited for too, but not by themselves, and not when all is cut off.
+        inside = is_driven(self)
+        await self._until(lambda: self._is_idle_but(spared) and (inside or not self._drivers or self._cuts > 0))
 
     async def until_free(self) -> None:
         """Wait until no handler runs."""

@@ -38,7 +38,7 @@ R = TypeVar("R")
 
 @attrs.define(eq=False)
 class Handed:
-    """An event that a bus has handed over to an overridden `step`."""
+    """An event that a bus has handed over to an overridden method."""
 
     share: Share
     taken: bool = False
@@ -165,6 +165,12 @@ async def _next_in_turn(scheduler: Scheduler) -> BaseEvent[Any]:
     return await Expectation(Waiting("*", (), None, None, future), scheduler.expectations)
 
 
+def is_driven(scheduler: Scheduler) -> bool:
+    """Tell whether this code is part of an overridden method that the bus of *scheduler* has called."""
+    handed = _handed.get()
+    return handed is not None and handed.share.runner is scheduler
+
+
 # -- overridden methods --------------------------------------------------------------------------------------------
 
 _driving: set[asyncio.Task[None]] = set()
@@ -180,9 +186,11 @@ def drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
 
 async def _drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
     current_call.set(None)  # the dispatcher's: what is dispatched here is no child of it
+    handed = Handed(share, taken=not in_turn)
+    _handed.set(handed)
     scheduler.stepping = scheduler.stepping or in_turn
     try:
-        await (_step(share) if in_turn else share.bus.process_event(share.event))
+        await (_step(handed) if in_turn else share.bus.process_event(share.event))
         if share.stage is QUEUED:
             logger.warning(
                 "%s#%s: process_event() of bus %s did not call super(), so no handler was called",
@@ -199,10 +207,9 @@ async def _drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
         scheduler.resume(share, in_turn=in_turn)
 
 
-async def _step(share: Share) -> None:
+async def _step(handed: Handed) -> None:
     """Call `step` until the event is taken: an override may put it off, and is asked again."""
-    handed = Handed(share)
-    _handed.set(handed)
+    share = handed.share
     while share.stage is QUEUED and not handed.taken:
         await share.bus.step()
         if not handed.taken:

@@ -85,7 +85,7 @@ async def test_a_child_awaited_in_a_handler_goes_through_process_event_alone() -
 
 
 async def test_what_an_override_does_after_super_is_done_before_the_next_step() -> None:
-    """Steps never overlap, also where an override goes on after the event is complete."""
+    """Steps never overlap, also where an override goes on after the event; idle means that it is done."""
     log: list[str] = []
 
     class Slow(EventBus):
@@ -102,8 +102,42 @@ async def test_what_an_override_does_after_super_is_done_before_the_next_step() 
     for number in range(3):
         bus.dispatch(Ask(number=number))
     await bus.wait_until_idle()
-    await until(lambda: log.count("end") == 3)
     assert log == ["begin", "end"] * 3
+
+
+async def test_an_override_may_wait_until_its_own_bus_is_idle() -> None:
+    """Its own call does not count there: it would wait for itself."""
+
+    class Waiting(EventBus):
+        waited = 0
+
+        async def process_event(self, event: BaseEvent[Any], timeout: float | None = None) -> None:
+            await super().process_event(event, timeout)
+            await self.wait_until_idle()
+            self.waited += 1
+
+    bus = Waiting("waiting")
+    bus.on(Ask, answer)
+    assert await bus.dispatch(Ask()).event_result() == "answer 0"
+    await bus.wait_until_idle()
+    assert bus.waited == 1
+
+
+async def test_stop_does_not_wait_for_an_override_that_hangs() -> None:
+    """The event is complete; whoever wrote the method answers for what it does afterwards."""
+    goes_on = asyncio.Event()
+
+    class Hanging(EventBus):
+        async def process_event(self, event: BaseEvent[Any], timeout: float | None = None) -> None:
+            await super().process_event(event, timeout)
+            await goes_on.wait()
+
+    bus = Hanging("hanging")
+    bus.on(Ask, answer)
+    assert await bus.dispatch(Ask()).event_result() == "answer 0"
+    await bus.stop()
+    goes_on.set()
+    await until(lambda: not bus._scheduler._drivers)  # pyright: ignore[reportPrivateUsage] - nothing else tells
 
 
 async def test_a_step_that_puts_an_event_off_is_asked_again() -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import events as ev
+from pydantic import ValidationError
+from watchdogs import ALL, Session
+
 from bubus import BaseEvent, EventBus
 from bubus.logging import log_eventbus_tree
 from bubus.service import EventBus as ServiceBus
-from pydantic import ValidationError
-from watchdogs import ALL, Session
 
 ACTIONS: dict[str, type[BaseEvent[Any]]] = {
     "navigate": ev.NavigateToUrlEvent,
@@ -54,7 +55,8 @@ class AuditedBus(EventBus):
 class Agent:
     def __init__(self, script: dict[str, Any], downloads_dir: Path) -> None:
         self.bus = EventBus(name="Agent", max_history_size=None)
-        self.session = Session(event_bus=AuditedBus(name="Session", max_history_size=None))
+        self.audited = AuditedBus(name="Session", max_history_size=None)
+        self.session = Session(event_bus=self.audited)
         self.script = script
         self.downloads_dir = downloads_dir
         self.failures: list[dict[str, Any]] = []
@@ -83,7 +85,7 @@ class Agent:
         event = self.bus.dispatch(ev.AgentStepEvent(number=number, action=step["do"], arguments=arguments))
         try:
             return await event.event_result()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a step is reported
             self.failures.append({"step": number, "error": describe(error)})
             return None
 
@@ -92,6 +94,7 @@ class Agent:
         if "element" in arguments:
             arguments["node"] = self.session.page.node(arguments.pop("element"))
         action = self.session.event_bus.dispatch(ACTIONS[event.action](**arguments))
+        await action
         result = await action.event_result(raise_if_any=True, raise_if_none=False)
         parent = self.bus.event_history.get(action.event_parent_id or "")
         return {
@@ -111,10 +114,10 @@ class Agent:
             "results": results,
             "failures": self.failures,
             "fields": self.session.fields,
-            "processed": bus.processed,
+            "processed": self.audited.processed,
             "events": [dump(event, ids) for event in history],
             "statuses": sorted({event.event_status for event in history}),
-            "names": [str(event).partition("#")[0] for event in history[:2]],
+            "names": [str(event).partition("▶ ")[2].partition("#")[0] for event in history[:2]],
         }
 
 
@@ -133,6 +136,10 @@ def dump(event: BaseEvent[Any], ids: dict[str, int]) -> dict[str, Any]:
     assert data == json.loads(event.model_dump_json())
     assert "event_results" not in data
     assert (data.pop("event_created_at"), data.pop("event_processed_at")) != (None, None)
+    if "event_timeout" not in type(event).__annotations__:
+        del data["event_timeout"]  # the package's default
+    if isinstance(event, ev.ElementSelectedEvent):
+        del data["event_result_type"]  # bubus 1.5.6 does not find it behind a generic class
     data["event_id"] = ids[data["event_id"]]
     data["event_parent_id"] = ids.get(data["event_parent_id"])
     data["results"] = [
@@ -142,20 +149,25 @@ def dump(event: BaseEvent[Any], ids: dict[str, int]) -> dict[str, Any]:
     return data
 
 
-async def main() -> int:
-    logging.getLogger("bubus").setLevel(logging.CRITICAL)
-    script, downloads_dir = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
+async def work(script: dict[str, Any], downloads_dir: Path) -> tuple[dict[str, Any], str]:
+    """Run the agent; return its report and the tree of what its session did."""
     agent = Agent(script, downloads_dir)
     assert ServiceBus is EventBus
     try:
-        report = await agent.run()
-        (downloads_dir / "tree.txt").write_text(str(log_eventbus_tree(agent.session.event_bus)))
+        return await agent.run(), log_eventbus_tree(agent.session.event_bus)
     finally:
         await agent.session.event_bus.stop(timeout=5, clear=True)
         await agent.bus.stop(timeout=5, clear=True)
-    json.dump(report, sys.stdout, indent=1, sort_keys=True)
-    return 1 if agent.failures else 0
+
+
+def main() -> int:
+    logging.getLogger("bubus").setLevel(logging.CRITICAL)
+    script, downloads_dir = json.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
+    report, tree = asyncio.run(work(script, downloads_dir))
+    (downloads_dir / "tree.txt").write_text(tree, "utf-8")
+    json.dump(report, sys.stdout, sort_keys=True)
+    return 1 if report["failures"] else 0
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())

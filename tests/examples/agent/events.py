@@ -3,10 +3,11 @@
 import os
 from typing import Any, Literal
 
-from bubus import BaseEvent
-from bubus.models import T_EventResultType
 from page import Node
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from bubus import BaseEvent
+from bubus.models import T_EventResultType
 
 
 def seconds(name: str, default: float) -> float | None:

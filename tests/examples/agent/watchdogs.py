@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import events as ev
-from bubus import BaseEvent, EventBus
 from page import Node, Page, fetch, load, target
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from bubus import BaseEvent, EventBus
 
 
 class Tab(BaseModel):
