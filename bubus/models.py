@@ -7,11 +7,10 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
-import attrs
-
 from bubus._callables import handler_name, identified_name
 from bubus._event import BaseEvent
 from bubus._framework import VERSION as LIBRARY_VERSION
+from bubus._marks import ValueValidator
 from bubus._result import EventResult
 from bubus._tree import describe_value
 from bubus._types import T_EventResultType
@@ -82,15 +81,12 @@ def validate_uuid_str(s: str) -> str:
         raise OptionError(f"{describe_value(s)} must be a UUID") from None
 
 
-@attrs.frozen
-class Checked:
-    """In an Annotated: checks text by a function, for bubus and for pydantic alike."""
-
-    func: Callable[[str], str]
+class Checked(ValueValidator):
+    """In an Annotated: checks text by a function, in events and in pydantic's models alike."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> dict[str, Any]:
         """Tell pydantic to call the function after its own check; a schema is a plain dict, so no import is needed."""
-        function = {"type": "no-info", "function": self.func}
+        function = {"type": "no-info", "function": self.function}
         return {"type": "function-after", "function": function, "schema": handler(source)}
 
 
