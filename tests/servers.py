@@ -246,6 +246,11 @@ class Proxy:
         self.swallow_replies = False
         """Whether what the server says is thrown away."""
 
+        self.delay = 0.0
+        """Seconds that everything takes, each way."""
+
+        self._lost: set[asyncio.StreamWriter] = set()
+        self._connections: set[asyncio.Future[Any]] = set()
         self._target = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -260,11 +265,16 @@ class Proxy:
             self._server.close()
         self.cut()
         await asyncio.sleep(0.05)
+        await asyncio.gather(*self._connections)
 
     def cut(self) -> None:
         """End all connections."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def lose(self) -> None:
+        """Leave all connections half open: nothing passes any more, and nobody is told; new ones work."""
+        self._lost |= self._writers
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -274,13 +284,18 @@ class Proxy:
             return
         self._writers |= {writer, there_writer}
         pumps = self._pump(reader, there_writer, replies=False), self._pump(there_reader, writer, replies=True)
-        await asyncio.gather(*pumps)
+        pumping = asyncio.gather(*pumps)
+        self._connections.add(pumping)
+        await pumping
+        self._connections.discard(pumping)
         self._writers -= {writer, there_writer}
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, replies: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if not (replies and self.swallow_replies):
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                if not (replies and self.swallow_replies) and writer not in self._lost:
                     writer.write(data)
                     await writer.drain()
         writer.transport.abort()

@@ -264,6 +264,42 @@ async def test_M3_a_server_that_stands_still_is_waited_for(server: Server) -> No
     assert set(effects.count.values()) == {1}
 
 
+async def test_M3_a_slow_network_only_takes_longer(kind: type[Server]) -> None:
+    """With 200 ms each way, longer than the pause between attempts, each event is stored once and has one effect."""
+    stream, server, effects = new_stream(), shared(kind), Effects()
+    async with Proxy(server.port) as proxy:
+        proxy.delay = 0.2
+        url = server.url.replace(str(server.port), str(proxy.port))
+        receiver = bridge_to(url, stream, "g")
+        receiver.on(Ordered, effects.handle)
+        async with receiver, bridge_to(url, stream) as sender:
+            await asyncio.gather(*(sender.dispatch(Ordered(number=number)) for number in range(10)))
+            await until(lambda: len(effects.count) == 10)
+            proxy.delay = 0.0
+            assert await stored(sender) == 10
+    assert set(effects.count.values()) == {1}
+
+
+async def test_M3_a_half_open_connection_is_noticed(kind: type[Server]) -> None:
+    """The network loses both bridges' connections and tells nobody: they connect anew, and nothing is lost or doubled."""
+    stream, server, effects = new_stream(), shared(kind), Effects()
+    async with Proxy(server.port) as proxy:
+        url = server.url.replace(str(server.port), str(proxy.port))
+        options: dict[str, Any] = {"timeout": 0.5}
+        if kind is NatsServer:  # whose client finds out by pings: two may be unanswered, and one is sent every 10 s
+            options["client"] = {"ping_interval": 0.5}
+        receiver = bridge_to(url, stream, "g", **options)
+        receiver.on(Ordered, effects.handle)
+        async with receiver, bridge_to(url, stream, **options) as sender:
+            await sender.dispatch(Ordered(number=0))
+            proxy.lose()
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(*(sender.dispatch(Ordered(number=number)) for number in range(1, 6)))
+            await until(lambda: len(effects.count) == 6)
+            assert await stored(sender) == 6
+    assert set(effects.count.values()) == {1}
+
+
 async def test_M4_a_lost_reply_stores_nothing_twice(kind: type[Server]) -> None:
     """The server has the event and its answer is lost: it is sent again under the same id, and stored once."""
     stream, server = new_stream(), shared(kind)

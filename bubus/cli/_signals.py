@@ -10,8 +10,12 @@ def stop_on_signals(stop: asyncio.Event) -> None:
     """Set *stop* at SIGTERM and SIGINT, on every platform."""
     loop = asyncio.get_running_loop()
 
-    def tell(*_: object) -> None:
-        loop.call_soon_threadsafe(stop.set)
+    def tell(number: int, _: object) -> None:
+        if loop.is_closed():  # the work is done: the signal means again what it meant before
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        else:
+            loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, tell)  # only the loops of Unix take signals themselves
