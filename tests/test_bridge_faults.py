@@ -281,7 +281,7 @@ async def test_M3_a_slow_network_only_takes_longer(kind: type[Server]) -> None:
 
 
 async def test_M3_a_half_open_connection_is_noticed(kind: type[Server]) -> None:
-    """The network loses both bridges' connections and tells nobody: they connect anew, and nothing is lost or doubled."""
+    """The network loses both connections and tells nobody: they connect anew, and nothing is lost or doubled."""
     stream, server, effects = new_stream(), shared(kind), Effects()
     async with Proxy(server.port) as proxy:
         url = server.url.replace(str(server.port), str(proxy.port))
