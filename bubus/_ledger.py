@@ -33,11 +33,11 @@ class Ledger:
 
     def __init__(self, log: WriteAheadLog, bus_id: str) -> None:
         self.log = log
-        self.tails = Tails()
+        self.tails: Tails = Tails()
         self.held: dict[Share, Debt] = {}
         """What is not in the journal yet."""
 
-        self.recovery = asyncio.Lock()
+        self.recovery: asyncio.Lock = asyncio.Lock()
         """Held while something is recovered."""
 
         self._bus_id = bus_id

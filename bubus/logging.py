@@ -27,7 +27,7 @@ __all__ = [
     "log_timeout_tree",
 ]
 
-logger = logging.getLogger("bubus")
+logger: logging.Logger = logging.getLogger("bubus")
 
 
 def log_eventbus_tree(eventbus: EventBus) -> str:

@@ -13,4 +13,4 @@ __all__ = ["EventBus", "EventPatternType", "logger"]
 EventPatternType: TypeAlias = str | type[BaseEvent[Any]]
 """What `EventBus.on` and `EventBus.expect` take as a pattern."""
 
-logger = logging.getLogger("bubus")
+logger: logging.Logger = logging.getLogger("bubus")

@@ -131,8 +131,8 @@ class Bridge:
         )
         if max_waiting < 1:
             raise OptionError(f"max_waiting={max_waiting} must be at least 1")
-        self.id = new_id()
-        self.name = f"{type(self).__name__}({transport.stream})"
+        self.id: str = new_id()
+        self.name: str = f"{type(self).__name__}({transport.stream})"
         self.transport = transport
         """The engine's own interface; for what the bridge itself does not offer."""
 

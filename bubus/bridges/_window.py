@@ -84,7 +84,7 @@ class SeenFile:
 
     def __init__(self, path: str | os.PathLike[str], limit: int = 1_000_000) -> None:
         self._limit = checked_limit(limit)
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._db = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = normal")

@@ -226,8 +226,8 @@ class _Stream:
 class MemoryTransport:
     """A transport within one event loop; `bubus.bridges._base.Transport` says what each method does."""
 
-    origin = ""
-    inbox = ""
+    origin: str = ""
+    inbox: str = ""
 
     def __init__(
         self,
@@ -239,9 +239,9 @@ class MemoryTransport:
         shards: int | None = None,
         max_events: int = 100_000,
     ) -> None:
-        self.stream = _base.checked_name("stream", stream)
-        self.group = None if group is None else _base.checked_name("group", group)
-        self.lease = _base.checked_lease(lease)
+        self.stream: str = _base.checked_name("stream", stream)
+        self.group: str | None = None if group is None else _base.checked_name("group", group)
+        self.lease: float = _base.checked_lease(lease)
         self._shards = _base.checked_shards(shards)
         self._max_events = max_events
         self._server = server

@@ -108,8 +108,8 @@ class StreamSettings:
 class NatsTransport:
     """A transport over JetStream; `bubus.bridges.Transport` says what each method does."""
 
-    origin = ""
-    inbox = ""
+    origin: str = ""
+    inbox: str = ""
 
     def __init__(
         self,
@@ -124,9 +124,9 @@ class NatsTransport:
         timeout: float,
         client: Mapping[str, Any],
     ) -> None:
-        self.stream = _base.checked_name("stream", stream)
-        self.group = None if group is None else _base.checked_name("group", group)
-        self.lease = _base.checked_lease(lease)
+        self.stream: str = _base.checked_name("stream", stream)
+        self.group: str | None = None if group is None else _base.checked_name("group", group)
+        self.lease: float = _base.checked_lease(lease)
         self._dead = f"{stream}-dead"
         self._wanted_shards = _base.checked_shards(shards)
         self._shards = 0
@@ -197,7 +197,8 @@ class NatsTransport:
         )
         self._js = client.jetstream(timeout=2.0, domain=self._domain)
         await self._until_ready(ordered=ordered)
-        self.inbox, self._ack_inbox, self._pull_inbox = (client.new_inbox() for _ in range(3))
+        self.inbox = client.new_inbox()
+        self._ack_inbox, self._pull_inbox = client.new_inbox(), client.new_inbox()
         await client.subscribe(self.inbox, cb=self._on_reply)
         await client.subscribe(f"{self._ack_inbox}.*", cb=self._on_ack)
         await client.flush()

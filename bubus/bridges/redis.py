@@ -133,8 +133,8 @@ class _Place:
 class RedisTransport:
     """A transport over Redis Streams; `bubus.bridges.Transport` says what each method does."""
 
-    origin = ""
-    inbox = ""
+    origin: str = ""
+    inbox: str = ""
 
     def __init__(
         self,
@@ -152,9 +152,9 @@ class RedisTransport:
         timeout: float,
         client: Mapping[str, Any],
     ) -> None:
-        self.stream = _base.checked_name("stream", stream)
-        self.group = None if group is None else _base.checked_name("group", group)
-        self.lease = _base.checked_lease(lease)
+        self.stream: str = _base.checked_name("stream", stream)
+        self.group: str | None = None if group is None else _base.checked_name("group", group)
+        self.lease: float = _base.checked_lease(lease)
         self._wanted_shards = _base.checked_shards(shards)
         self._shards = 0
         self._url = url
