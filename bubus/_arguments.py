@@ -10,7 +10,7 @@ import attrs
 from bubus._compile import Validator, compile_type
 from bubus._config import by_name, settings_of
 from bubus._framework import CHECKS, EXACT
-from bubus._functions import applied
+from bubus._functions import applied, reread
 from bubus._marks import FieldSerializer, FieldValidator
 from bubus.errors import DefinitionError
 
@@ -145,8 +145,12 @@ def _both(first: Check, second: Check) -> Check:
 def _with_functions(here: Situation, name: str, validator: Validator) -> Validator:
     """Put the validators of a field around its check, in the order in which they were written."""
     for function, mark in here.marks.items():
-        if isinstance(mark, FieldValidator) and is_meant(name, mark.fields) and here.mode.calls(mark.mode):
-            check, asks = applied(validator.check, getattr(here.cls, function), mark.mode, _owner(here, name))
+        if not (isinstance(mark, FieldValidator) and is_meant(name, mark.fields)):
+            continue
+        doubted = here.mode.doubts(mark.mode)
+        if doubted or here.mode.calls(mark.mode):
+            made, asks = applied(validator.check, getattr(here.cls, function), mark.mode, _owner(here, name))
+            check = reread(validator.check, made) if doubted else made
             validator = attrs.evolve(validator, check=check, exact=_NOTHING, in_c=False, asks=asks or validator.asks)
     return validator
 

@@ -25,7 +25,7 @@ from bubus._config import DEFAULT, Settings
 from bubus._constraints import Steps, adapted, common_limits, grouped, limited, limits_in, refuse_useless
 from bubus._faults import Invalid, fail, fault, refuse
 from bubus._fields import Scope, evaluated
-from bubus._functions import applied
+from bubus._functions import applied, reread
 from bubus._generics import substitute
 from bubus._marks import ValueValidator
 from bubus._mode import LAX, Level, Mode
@@ -316,9 +316,12 @@ def _limited_kind(compiler: Compiler, annotation: Any, kind: Any, limits: Steps)
 
 def _with_function(compiler: Compiler, inner: Validator, mark: ValueValidator) -> Validator:
     """Return *inner* with a user's function around it."""
-    if not compiler.mode.calls(mark.mode):
+    doubted = compiler.mode.doubts(mark.mode)
+    if not (doubted or compiler.mode.calls(mark.mode)):
         return inner
     check, asks = applied(inner.check, mark.function, mark.mode, compiler.owner)
+    if doubted:
+        check = reread(inner.check, check)
     if asks:
         compiler.asking.append(mark.function)
     label = f"function-{mark.mode}[{getattr(mark.function, '__name__', repr(mark.function))}()]"

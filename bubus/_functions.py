@@ -9,8 +9,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
+import msgspec
 
 from bubus._faults import Invalid, fault, refuse, told_by
+from bubus._wire_values import write_unknown
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -134,6 +136,24 @@ def applied(check: Check, function: Callable[..., Any], mode: ValidatorMode, own
     """
     asks = wants_info(function, 2 if mode == "wrap" else 1, owner)
     return _APPLY[mode](check, function, (info_now,) if asks else (), owner), asks
+
+
+def reread(check: Check, made: Check) -> Check:
+    """
+    Return a check for what was written after *made*, which is *check* with a user's function, had made it.
+
+    The function has done its work, and may do more than check: it counts only where it leaves what was written as it
+    is, and so gives back its type (`AfterValidator(str)` of a URL). Nothing that was once accepted is refused by it.
+    """
+
+    def read(value: Any) -> Any:
+        with contextlib.suppress(Exception):  # it is asked for its opinion; the check decides
+            again = made(value)
+            if msgspec.to_builtins(again, enc_hook=write_unknown) == value:
+                return again
+        return check(value)
+
+    return read
 
 
 _More = tuple[Callable[[], Any], ...]

@@ -53,9 +53,13 @@ class Mode:
         Tell whether functions that run *when* are called.
 
         What bubus wrote was validated before; functions that did more than check would change it again. Only those in
-        place of a check are called, since nobody else knows how to read such a value.
+        place of a check are called, since nobody else knows how to read such a value; see also `doubts`.
         """
         return when == "plain" or not self.base64
+
+    def doubts(self, when: str) -> bool:
+        """Tell whether a field's function is called all the same, and counts if its value is written as it was read."""
+        return self.base64 and when in {"after", "wrap"}
 
     @property
     def lax(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 import pydantic_core
@@ -195,6 +195,37 @@ class Logged(BaseEvent[None]):
 
     url: HttpUrl
     at: Annotated[int, Field(gt=3)]
+
+
+class Spelled(BaseEvent[None]):
+    """An event whose validators change the types, or the values, of its fields."""
+
+    url: Annotated[HttpUrl, AfterValidator(str)]
+    number: Annotated[int, AfterValidator(str)]
+    level: Annotated[int, AfterValidator(lambda value: value + 1)] = 0
+    size: int | None = None
+    fallback: Annotated[int | str, WrapValidator(lambda value, handler: handler(value) if value != "?" else "unknown")]
+
+    @field_validator("size", mode="after")
+    @classmethod
+    def _refuse_all_but_the_first_time(cls, value: int | None) -> int | None:
+        if not cls.first:
+            raise ValueError("too late")
+        return value
+
+    first: ClassVar[bool] = True
+
+
+def test_what_validators_made_comes_back_from_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its type; nothing is changed once more, and nothing refused that was accepted when it was written."""
+    event = Spelled.model_validate({"url": "http://a.b", "number": 4, "level": 4, "size": 1, "fallback": "?"})
+    line = encode(event)
+    monkeypatch.setattr(Spelled, "first", False)
+
+    assert (event.url, event.number, event.level) == ("http://a.b/", "4", 5)
+    assert decode(line, Spelled) == event
+    with pytest.raises(ValidationError, match="too late"):
+        Spelled.model_validate_json(line)
 
 
 class TestOtherWords:
