@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from bubus._tasks import cancel
 from bubus._tree import describe_error, escape
 from bubus.bridges._base import Delivery, Message, Verdict, logger, safe
 from bubus.bridges._link import Patience
@@ -116,13 +117,13 @@ class Intake:
 
     async def stop(self, timeout: float) -> None:
         """Receive no more, finish what is in flight within *timeout* seconds, and hand back the rest."""
-        await _cancel([self._receiving])
+        await cancel([self._receiving])
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._idle()
-        await _cancel([self._keeping])
-        await _cancel([flight.task for flight in self._flights.values()])
-        await _cancel([self._acknowledging])
+        await cancel([self._keeping])
+        await cancel([flight.task for flight in self._flights.values()])
+        await cancel([self._acknowledging])
 
     async def _idle(self) -> None:
         while self._flights:
@@ -378,11 +379,3 @@ def _taken(deliveries: list[Delivery]) -> list[Delivery]:
 def _spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     # a context of its own: what is received belongs to no handler that happens to run now
     return asyncio.get_running_loop().create_task(work, context=Context())
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[None] | None]) -> None:
-    todo = [task for task in tasks if task is not None]
-    for task in todo:
-        task.cancel()
-    if todo:
-        await asyncio.wait(todo)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bubus._context import live_call
 from bubus._result import EventResult, Origin
 from bubus._state import EventState, new_state, state_of
+from bubus._tasks import cancel
 from bubus.bridges._base import logger, safe
 from bubus.bridges._link import Patience
 from bubus.bridges._wire import Reply, decode_reply, results_of
@@ -58,9 +59,7 @@ class Requests:
 
     async def stop(self) -> None:
         """Read no more replies."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+        await cancel([self._reading])
 
     async def _answer(
         self, send: Callable[[], Awaitable[None]], answer: asyncio.Future[Reply], timeout: float

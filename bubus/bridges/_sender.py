@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from bubus._tasks import cancel
 from bubus.bridges._base import logger, safe
 from bubus.bridges._link import Link, Patience
 from bubus.errors import BridgeFull, BridgeRefused, BridgeStateError, BridgeUnavailable, StreamFull
@@ -104,9 +105,7 @@ class Sender:
 
     async def stop(self) -> None:
         """Give up what is left; the outbox keeps its part."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await cancel([self._task])
         while self._queue:
             waiter = self._queue.popleft().waiter
             if waiter is not None and not waiter.done():
