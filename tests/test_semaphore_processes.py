@@ -146,7 +146,7 @@ def test_R54_a_killed_holder_frees_its_slot_within_a_second(tmp_path: Path, monk
     def enter() -> bool:
         return True
 
-    with workers(1, tmp_path, limit=1, seconds=60, hold=60) as (holder,):
+    with workers(1, tmp_path, limit=1, seconds=60, hold=3600) as (holder,):
         holder.go()
         while not (tmp_path / "log").exists() or not (tmp_path / "log").read_bytes().endswith(b"\n"):
             time.sleep(0.01)
