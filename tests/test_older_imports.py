@@ -12,7 +12,7 @@ import pydantic
 import pytest
 
 import bubus
-from bubus import BaseEvent, EventBus, _slots, helpers, logging as bubus_logging, models, service
+from bubus import BaseEvent, EventBus, helpers, logging as bubus_logging, models, service
 from bubus.errors import OptionError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_the_names_are_the_same_objects_everywhere() -> None:
 
 def test_helpers_hold_real_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The directory can be assigned; the semaphores of retried functions are in the dict."""
-    monkeypatch.setattr(_slots._home, "assigned", None)  # so that the assignment ends with the test
+    monkeypatch.setattr("bubus._slots._home.assigned", None)  # so that the assignment ends with the test
     helpers.MULTIPROCESS_SEMAPHORE_DIR = tmp_path
     assert tmp_path == helpers.MULTIPROCESS_SEMAPHORE_DIR
     assert isinstance(helpers.PSUTIL_AVAILABLE, bool)
