@@ -29,7 +29,7 @@ _CANCEL_AGAIN: Final = 0.5
 """Seconds after which a task that was cancelled is cancelled again."""
 
 
-async def cancel(tasks: Iterable[asyncio.Task[None] | None]) -> None:
+async def cancel(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
     """Cancel *tasks* until they have ended: a client may lose a cancellation that comes together with a reply."""
     todo = {task for task in tasks if task is not None}
     while todo:

@@ -92,6 +92,8 @@ class Server:
     def pause(self) -> None:
         """Stop it where it is: connections stay open, nothing answers."""
         self._send("SIGSTOP")
+        if self._process is not None and sys.platform != "win32":
+            os.waitpid(self._process.pid, os.WUNTRACED)  # only when it has stopped does it really answer nothing more
 
     def resume(self) -> None:
         """Let it go on."""

@@ -22,6 +22,7 @@ import msgspec
 from typing_extensions import Unpack
 
 from bubus._ids import new_id
+from bubus._tasks import cancel
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict, logger, safe
 from bubus.bridges._bridge import Bridge, BridgeOptions
@@ -222,6 +223,7 @@ class NatsTransport:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+            await cancel(_tasks_of(client))
 
     async def close(self) -> None:
         """Hand back what was fetched and not taken, and disconnect."""
@@ -683,3 +685,13 @@ class NatsBridge(Bridge):
             client=client or {},
         )
         super().__init__(transport, **options)
+
+
+def _tasks_of(client: object) -> list[asyncio.Task[Any]]:
+    """Return the tasks that *client* has left: it forgets some when a connection breaks while it connects anew."""
+    return [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and _owner(task) is client]
+
+
+def _owner(task: asyncio.Task[Any]) -> object:
+    frame: Any = getattr(task.get_coro(), "cr_frame", None)
+    return None if frame is None else frame.f_locals.get("self")
