@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeGuard, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeGuard, TypeVar, overload
 
 from bubus import _result
 from bubus._context import live_call
@@ -73,7 +73,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
         return {} if state is None else state.results
 
     @property
-    def event_children(self) -> list[BaseEvent[Any]]:
+    def event_children(self) -> list[AnyEvent]:
         """The events that its handlers dispatched, by handler and in order."""
         return [child for result in self.event_results.values() for child in result.event_children]
 
@@ -352,7 +352,11 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
         return f"{escape(bus)}▶ {escape(self.event_type)}#{self.event_id[-4:]} {ICONS[self.event_status]}"
 
 
-def is_event(value: object) -> TypeGuard[BaseEvent[Any]]:
+AnyEvent: TypeAlias = "BaseEvent[Any]"  # pyright: ignore[reportExplicitAny] - T is invariant: no other T takes them all
+"""An event of any result type."""
+
+
+def is_event(value: object) -> TypeGuard[AnyEvent]:
     """Tell whether *value* is an event, of any class."""
     return isinstance(value, BaseEvent)
 
@@ -366,7 +370,7 @@ def _also(include: Include[Any] | None, kind: type) -> Include[Any]:
     return lambda result: wanted(result) and isinstance(result.result, kind)
 
 
-def tree_row(event: BaseEvent[Any]) -> Row:
+def tree_row(event: AnyEvent) -> Row:
     """Return *event* as a row, with its results and their children below it."""
     name = f"{ICONS[event.event_status]} {escape(event.event_type)}#{event.event_id[-4:]}"
     started, completed = event.event_started_at, event.event_completed_at
