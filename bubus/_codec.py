@@ -17,7 +17,7 @@ from bubus._faults import Invalid, fault, in_json_words, refuse
 from bubus._mode import WIRE
 from bubus._narrow import is_dict, is_list_or_tuple
 from bubus._versions import up_to_date
-from bubus._wire_fields import field_writers
+from bubus._wire_fields import field_writers, result_writer
 from bubus._wire_values import write_unknown
 from bubus.errors import EncodeError, InvalidEvent, ValidationError
 
@@ -57,14 +57,23 @@ def encode(event: Any) -> bytes:
     return data if data.isascii() and _DEL not in data else _HIDDEN.sub(_escaped, data)
 
 
-def encode_value(value: object, name: str, max_depth: int) -> bytes:
+def as_builtins(event: Any) -> dict[str, Any]:
+    """Return what `encode` writes of *event*, in JSON's types."""
+    found: dict[str, Any] = msgspec.to_builtins(_as_written(event), enc_hook=write_unknown)
+    return found
+
+
+def encode_result(value: object, annotation: Any, max_depth: int) -> bytes:
     """
-    Return *value* as JSON; control characters of C1 and line separators may stand in it raw.
+    Return a result of type *annotation* as JSON; control characters of C1 and line separators may stand in it raw.
 
     Raises:
-        EncodeError: If it cannot be written, or would not be the same when read back; it calls the value *name*.
+        EncodeError: If it cannot be written, or would not be the same when read back.
     """
+    name = "the result"
     try:
+        writer = result_writer(annotation)
+        value = value if writer is None else writer(value)
         data = _encoder.encode(value)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise EncodeError(f"{name}: {error}") from error

@@ -24,12 +24,12 @@ from bubus._coerce import JSON_BYTES, SCALARS, WIRE_BYTES, Scalar
 from bubus._config import DEFAULT, Settings
 from bubus._constraints import Steps, adapted, common_limits, grouped, limited, limits_in, refuse_useless
 from bubus._faults import Invalid, fail, fault, refuse
-from bubus._fields import Scope, evaluated
+from bubus._fields import alias_value, evaluated
 from bubus._functions import applied, reread
 from bubus._generics import substitute
 from bubus._marks import ValueValidator
 from bubus._mode import LAX, Level, Mode
-from bubus._narrow import is_class as _is_class
+from bubus._narrow import is_checkable, is_class as _is_class
 from bubus._pydantic_types import adapted_check, is_adapted
 from bubus.errors import DefinitionError
 
@@ -40,7 +40,7 @@ if typing.TYPE_CHECKING:
 
 _NOTHING: Final[frozenset[type]] = frozenset()
 _UNIONS: Final = (typing.Union, types.UnionType)
-_WRAPPERS: Final = (te.Required, te.NotRequired, te.ReadOnly, typing.Final, typing.Required, typing.NotRequired)
+WRAPPERS: Final = (te.Required, te.NotRequired, te.ReadOnly, typing.Final, typing.Required, typing.NotRequired)
 
 _SEQUENCES: Final = (abc.Sequence, abc.Collection, abc.Iterable)
 _COLLECTIONS: Final[dict[Any, tuple[type, str]]] = {
@@ -245,7 +245,7 @@ def _wrapped(compiler: Compiler, annotation: Any) -> Validator | None:
         return compiler.top(str)
     if isinstance(annotation, NewType):
         return compiler.top(annotation.__supertype__)
-    if typing.get_origin(annotation) in _WRAPPERS:
+    if typing.get_origin(annotation) in WRAPPERS:
         return compiler.top(typing.get_args(annotation)[0])
     return None
 
@@ -256,8 +256,8 @@ def _alias(compiler: Compiler, annotation: Any) -> Validator | None:
     if not isinstance(origin, te.TypeAliasType):
         return None
     mapping = dict(zip(origin.__type_params__, typing.get_args(annotation), strict=False))
-    value = Scope(origin.__module__ or "", {origin.__name__: origin}).resolve(origin.__value__)
-    return compiler.record(annotation, lambda: compiler.top(substitute(value, mapping)))
+    value = substitute(alias_value(origin), mapping)
+    return compiler.record(annotation, lambda: compiler.top(value))
 
 
 def _type_variable(compiler: Compiler, annotation: Any) -> Validator | None:
@@ -652,19 +652,11 @@ def _live(compiler: Compiler, check: Check, method: str) -> Check:
 def _instance(compiler: Compiler, annotation: Any) -> Validator | None:
     """Check any other class by isinstance."""
     kind = typing.get_origin(annotation) or annotation
-    if not _is_class(kind) or not _checkable(kind) or not compiler.settings.arbitrary_types_allowed:
+    if not _is_class(kind) or not is_checkable(kind) or not compiler.settings.arbitrary_types_allowed:
         return None
     check = _live(compiler, _instance_check(kind, compiler.mode), "isinstance")
     exact = _NOTHING if compiler.mode.json else frozenset({kind})
     return Validator(annotation, f"is-instance[{kind.__name__}]", check, exact)
-
-
-def _checkable(kind: type) -> bool:
-    try:
-        isinstance(None, kind)
-    except TypeError:
-        return False
-    return True
 
 
 def _instance_check(kind: type, mode: Mode) -> Check:

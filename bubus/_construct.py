@@ -18,9 +18,10 @@ import attrs
 from bubus._body import is_root
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
 from bubus._framework import RUN_TIME_NAMES
-from bubus._functions import ValidationInfo, context, current, put
+from bubus._functions import ValidationInfo, context, current
 from bubus._narrow import is_list_or_tuple, is_mapping
 from bubus._types import MISSING, Check
+from bubus._variables import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

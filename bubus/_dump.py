@@ -106,7 +106,7 @@ def dump_value(value: Any, options: Options, picks: Picks) -> Any:
     cls: Any = kind_of(value)
     if hasattr(cls, "__event_dump__"):
         return cls.__event_dump__(value, options, picks)
-    if (fields := _fields_of(value)) is not None:
+    if (fields := fields_of(value)) is not None:
         return dump_items(fields, options, picks, dump_value)
     if is_mapping(value):
         return dump_mapping(value, options, picks, dump_value)
@@ -159,7 +159,7 @@ def _rebuilt(value: Any, items: list[Any]) -> Any:
         return items
 
 
-def _fields_of(value: Any) -> Mapping[str, Any] | None:
+def fields_of(value: Any) -> Mapping[str, Any] | None:
     """Return the fields of a record by name, None if *value* is no record."""
     cls = kind_of(value)
     if attrs.has(cls):

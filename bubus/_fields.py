@@ -84,6 +84,16 @@ class Scope:
         return found
 
 
+def alias_value(alias: te.TypeAliasType) -> Any:
+    """
+    Return what a named type stands for, which may contain its name.
+
+    Raises:
+        UnknownName: If another name in it does not exist (yet).
+    """
+    return Scope(alias.__module__ or "", {alias.__name__: alias}).resolve(alias.__value__)
+
+
 def _local_names(frame: types.FrameType | None) -> Iterator[Mapping[str, Any]]:
     """Yield the local names of a class body, of the class bodies around it and of the function around them."""
     while frame is not None and frame.f_locals is not frame.f_globals:

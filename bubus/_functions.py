@@ -16,7 +16,7 @@ from bubus._wire_values import write_unknown
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from bubus._marks import ValidatorMode
     from bubus._types import Check
@@ -47,16 +47,6 @@ context: Final[ContextVar[Any]] = ContextVar("bubus_validation_context", default
 
 current: Final[ContextVar[ValidationInfo | None]] = ContextVar("bubus_validation_info", default=None)
 """What the functions of the field being checked may know; set only for fields that have functions which ask."""
-
-
-@contextlib.contextmanager
-def put(variable: ContextVar[Any], value: object) -> Generator[None]:
-    """Set a context variable for a while."""
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        variable.reset(token)
 
 
 def required_arguments(function: Callable[..., Any]) -> int:

@@ -12,14 +12,14 @@ from typing_extensions import TypedDict, Unpack, dataclass_transform
 
 from bubus import _framework as framework
 from bubus._body import opened
-from bubus._codec import validate_json
+from bubus._codec import as_builtins, validate_json
 from bubus._construct import hides_input
 from bubus._copies import construct, copied, fields_set, public
 from bubus._define import Blueprint, define, finish
 from bubus._dump import Options, dump_value
 from bubus._event_dump import dump_plan
 from bubus._faults import Fault, Invalid, refuse
-from bubus._functions import context as validation_context, put
+from bubus._functions import context as validation_context
 from bubus._generics import is_concrete, name_of
 from bubus._ids import new_id
 from bubus._json_schema import SchemaMode, schema_of
@@ -33,6 +33,7 @@ from bubus._pydantic_schema import event_json_schema, event_schema
 from bubus._registry import register
 from bubus._tree import escape
 from bubus._types import MISSING
+from bubus._variables import put
 from bubus._versions import Upcast, register_upcast
 from bubus._whole import arguments_in, told
 from bubus._words import Field, PrivateAttr
@@ -364,6 +365,10 @@ class EventModel(_Stateful, metaclass=EventMeta):
     def __event_dump_as__(cls, value: Any, options: Options, picks: Picks) -> Any:
         """Dump an event of a subclass with the fields of this class only."""
         return dump_plan(cls).dump(value, options, picks)
+
+    def __event_write__(self) -> dict[str, Any]:
+        """Return what the log writes, in JSON's types."""
+        return as_builtins(self)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """

@@ -31,3 +31,12 @@ def is_list_or_tuple(value: object) -> TypeIs[list[Any] | tuple[Any, ...]]:
 def is_class(annotation: object) -> TypeIs[type[Any]]:
     """Tell whether *annotation* is a class, and not something like ``list[int]``."""
     return isinstance(annotation, type) and not hasattr(annotation, "__origin__")
+
+
+def is_checkable(kind: type) -> bool:
+    """Tell whether `isinstance` takes *kind*: it refuses most protocols, and TypedDicts."""
+    try:
+        isinstance(None, kind)
+    except TypeError:
+        return False
+    return True

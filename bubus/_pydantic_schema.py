@@ -19,10 +19,11 @@ import msgspec
 from bubus._dump import Options
 from bubus._faults import Invalid, refuse
 from bubus._fields import evaluated
-from bubus._mode import LAX, LAX_JSON, STRICT, STRICT_JSON
+from bubus._mode import LAX, LAX_JSON, STRICT, STRICT_JSON, WIRE
 from bubus._picks import picks_of
 from bubus._pydantic import pydantic
 from bubus._pydantic_bridge import bridged
+from bubus._pydantic_values import in_log, refuse_other
 from bubus._types import MISSING
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ def _validating(cls: Any, *, strict: bool) -> Callable[[Any, Any, Any], Any]:
     def validate(value: Any, _: Any, info: Any) -> Any:
         if isinstance(value, cls):
             return value
+        mode = WIRE if in_log.get() else from_json if info.mode == "json" else from_python
         try:
-            return cls.__event_from__(value, from_json if info.mode == "json" else from_python)
+            return cls.__event_from__(value, mode)
         except Invalid as invalid:
             raise refuse(cls.__name__, invalid.faults) from None
 
@@ -86,6 +88,9 @@ def _dump_as(cls: Any) -> Callable[[Any, Any], Any]:
     """Return the function that dumps an event where *cls* is declared: no field that only a subclass has, as always."""
 
     def write(event: Any, info: Any) -> Any:
+        refuse_other(event, cls)
+        if in_log.get():
+            return event.__event_write__()
         options = {name: value for name in _OPTIONS if (value := getattr(info, name, None)) is not None}
         chosen = Options(json=info.mode == "json", **options)
         return cls.__event_dump_as__(event, chosen, picks_of(info.include, info.exclude))

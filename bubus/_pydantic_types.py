@@ -13,16 +13,15 @@ import typing
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
-import msgspec
 
 from bubus._dump import dump
 from bubus._faults import Fault, Invalid
-from bubus._mode import LAX, Level, Mode
+from bubus._mode import LAX, WIRE, Level, Mode
 from bubus._pydantic import is_foreign, pydantic
-from bubus._pydantic_bridge import NO_TYPES_INSIDE, UNIONS, Native, bridged, raising
+from bubus._pydantic_bridge import UNIONS, Native, bridged, raising
 from bubus._pydantic_error import listed
-from bubus._pydantic_values import refuse_masked
-from bubus._wire_values import write_unknown
+from bubus._pydantic_values import in_log, refuse_masked, refuse_other
+from bubus._variables import put
 from bubus.errors import DefinitionError, EncodeError
 
 if TYPE_CHECKING:
@@ -146,7 +145,8 @@ def _reading(made: Any, mode: Mode) -> Callable[[Any], Any]:
             text = to_json(value)
         except ValueError:  # a default, which did not come from JSON
             return from_python(value)
-        return made.validate_json(text, **options)
+        with put(in_log, mode.base64):
+            return made.validate_json(text, **options)
 
     return from_json
 
@@ -158,7 +158,7 @@ def adapted_dumper(annotation: Any, owner: str) -> Dumper:
     Raises:
         DefinitionError: If pydantic cannot make that of the type.
     """
-    made = adapter(bridged(annotation, lambda _: _Native(_accept)), owner, LAX)
+    made = adapter(bridged(annotation, lambda part: _Native(part, _accept)), owner, LAX)
 
     def dumper(value: Any, options: Options, picks: Picks) -> Any:
         more = options.for_pydantic()
@@ -176,44 +176,56 @@ def _accept(value: Any) -> Any:
     return value
 
 
-def field_writer(annotation: Any, compiler: Compiles) -> Callable[[Any], Any] | None:
+def field_writer(
+    annotation: Any, owner: str, write_native: Callable[[Any], Callable[[Any], Any]]
+) -> Callable[[Any], Any] | None:
     """
     Return the function that writes values of a type to be read again, None if their own classes say how.
+
+    Args:
+        annotation: The type.
+        owner: What it belongs to, for errors.
+        write_native: Returns what writes values of a class that only bubus knows.
 
     Raises:
         DefinitionError: If there can be none.
     """
     if not _needs_writer(annotation):
         return None
-    made = adapter(bridged(annotation, _native(compiler)), compiler.owner, compiler.mode)
+    known = bridged(annotation, lambda part: _Native(part, _accept, write_native(part)))
+    dump_python = adapter(known, owner, WIRE).dump_python
 
     def write(value: Any) -> Any:
         refuse_masked(value)
-        return made.dump_python(value, mode="json", by_alias=False, round_trip=True, warnings="none")
+        with put(in_log, True):
+            return dump_python(value, mode="json", by_alias=False, round_trip=True, warnings="none")
 
     return write
 
 
 def _needs_writer(annotation: Any) -> bool:
-    """Tell whether there is a type of pydantic in *annotation* whose values are those of other classes."""
-    kind = typing.get_origin(annotation) or annotation
+    """Tell whether only pydantic can write values of a type, as they are of other classes than the type names."""
+    kind, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
     if is_adapted(annotation) and not hasattr(kind, "__pydantic_serializer__"):
         return True
-    return kind not in NO_TYPES_INSIDE and any(map(_needs_writer, typing.get_args(annotation)))
+    if kind is typing.Annotated:
+        return _needs_writer(arguments[0])
+    return kind in UNIONS and any(map(_needs_writer, arguments))
 
 
 def _native(compiler: Compiles) -> Native:
     """Return what tells pydantic to leave a class that only bubus knows, and events, to *compiler*."""
-    mode, owner = compiler.mode, compiler.owner
-    return lambda annotation: _Native(raising(compiler.build(annotation).check, owner), for_log=mode.base64)
+    return lambda part: _Native(part, raising(compiler.build(part).check, compiler.owner))
 
 
 @attrs.frozen(slots=True, eq=False)
 class _Native:
     """In an Annotated for pydantic: a class that bubus checks and dumps."""
 
+    annotation: Any
     check: Check
-    for_log: bool = False
+    write: Callable[[Any], Any] | None = None
+    """Writes a value so that it can be read again; None dumps it."""
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
         schemas: Any = sys.modules["pydantic_core"].core_schema
@@ -221,6 +233,7 @@ class _Native:
         return schemas.no_info_plain_validator_function(self.check, serialization=serialize)
 
     def _write(self, value: Any, info: Any) -> Any:
-        if self.for_log:
-            return msgspec.to_builtins(value, enc_hook=write_unknown)
+        refuse_other(value, typing.get_origin(self.annotation) or self.annotation)
+        if self.write is not None:
+            return self.write(value)
         return dump(value, json=info.mode == "json")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections import deque
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from bubus._narrow import is_mapping, kind_of
 from bubus._pydantic import is_foreign, pydantic
 from bubus._types import MISSING
+from bubus._variables import put
 from bubus.errors import EncodeError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 _SERIALIZERS: Final[weakref.WeakKeyDictionary[type, Any]] = weakref.WeakKeyDictionary()
+
+in_log: Final[ContextVar[bool]] = ContextVar("bubus_in_log", default=False)
+"""Whether pydantic writes, or reads, what is kept in a log: events within its models are written as they are there."""
 
 _LISTS: Final = (list, tuple, set, frozenset, deque)
 
@@ -53,10 +59,24 @@ def written(value: object) -> Any:
     Raises:
         EncodeError: If it would not come back: it is, or holds, a secret that pydantic masks.
     """
-    data = dumped(value, "json", round_trip=True, by_alias=False)
+    with put(in_log, True):
+        data = dumped(value, "json", round_trip=True, by_alias=False)
     if data is not MISSING:
         refuse_masked(value)
     return data
+
+
+def refuse_other(value: object, kind: type) -> None:
+    """
+    Refuse to dump for pydantic what is no *kind*: another member of a union, or a mistake, of which it warns.
+
+    Raises:
+        ValueError: If it is none; pydantic knows this error.
+    """
+    if not isinstance(value, kind):
+        raise sys.modules["pydantic_core"].PydanticSerializationUnexpectedValue(
+            f"Expected `{kind.__name__}` - serialized value may not be as expected [input_type={type(value).__name__}]"
+        )
 
 
 def refuse_masked(value: object) -> None:

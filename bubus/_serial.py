@@ -10,22 +10,24 @@ from __future__ import annotations
 import types
 import typing
 from collections import abc
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import attrs
+import typing_extensions as te
 
 from bubus._dump import Dumper, Options, dump_list, dump_mapping, dump_value, is_list
 from bubus._foreign import translated
 from bubus._functions import wants_info
 from bubus._marks import SerializerMode, ValueSerializer, WhenUsed
-from bubus._narrow import is_list_or_tuple, is_mapping
+from bubus._narrow import is_checkable, is_list_or_tuple, is_mapping
 from bubus._picks import ALL, Picks
 from bubus._pydantic_types import adapted_dumper, is_adapted
 from bubus._types import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+_F = TypeVar("_F")
 _UNIONS: Final = (typing.Union, types.UnionType)
 _LISTS: Final = (list, set, frozenset, tuple, abc.Sequence, abc.Set, abc.MutableSequence, abc.MutableSet, abc.Iterable)
 _DICTS: Final = (dict, abc.Mapping, abc.MutableMapping)
@@ -168,25 +170,31 @@ def is_used(when: WhenUsed, value: object, options: Options) -> bool:
 
 
 def _union(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
-    members = [(_class_of(argument), compile_dumper(argument, owner)) for argument in arguments]
+    members = [(class_of(argument), compile_dumper(argument, owner)) for argument in arguments]
     if all(dumper is None for _, dumper in members):
         return None
 
     def dumper(value: Any, options: Options, picks: Picks) -> Any:
-        exact = [one for kind, one in members if kind is type(value)]
-        fitting = [one for kind, one in members if kind is not None and isinstance(value, kind)]
-        chosen = next(iter([*exact, *fitting]), None) or dump_value
-        return chosen(value, options, picks)
+        return (best_of(members, value) or dump_value)(value, options, picks)
 
     return dumper
 
 
-def _class_of(annotation: Any) -> type | None:
+def best_of(members: Iterable[tuple[type | None, _F]], value: object) -> _F | None:
+    """Return what goes with the class that *value* is of, or with the first that it is an instance of."""
+    exact = [one for kind, one in members if kind is type(value)]
+    fitting = [one for kind, one in members if kind is not None and isinstance(value, kind)]
+    return next(iter([*exact, *fitting]), None)
+
+
+def class_of(annotation: Any) -> type | None:
     """Return the class that values of a type are of, None if it is not known."""
     while typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
     kind = typing.get_origin(annotation) or annotation
-    return kind if isinstance(kind, type) else None
+    if te.is_typeddict(kind):
+        return dict
+    return kind if isinstance(kind, type) and is_checkable(kind) else None
 
 
 def _list(origin: Any, arguments: tuple[Any, ...], owner: str) -> Dumper | None:

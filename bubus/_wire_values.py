@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import deque
 from pathlib import PurePath
 from typing import Any, Final
@@ -30,6 +31,11 @@ def write_unknown(value: Any) -> Any:
     raise TypeError(f"{type(value).__qualname__} cannot be written as JSON")
 
 
+ADDRESSES: Final = (
+    *(ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network),
+    *(ipaddress.IPv4Interface, ipaddress.IPv6Interface),
+)
+
 _CONVERSIONS: Final[tuple[tuple[type, Any], ...]] = (
     (str, str.__str__),
     (int, int.__int__),
@@ -37,4 +43,5 @@ _CONVERSIONS: Final[tuple[tuple[type, Any], ...]] = (
     (bytes, bytes),
     (deque, list),
     (PurePath, str),
+    *((kind, str) for kind in ADDRESSES),
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # A module imports only from lines above its own. A whole number is a line of design.md; the lines between two
 # hold what a module was split into. A package name stands for all modules in it, which may import each other.
 TABLE = """
-0    errors _types _ids _clock _narrow _plan _tasks
+0    errors _types _ids _clock _narrow _plan _tasks _variables
 0.1  _config _generics _mode _marks
 0.15 _pydantic_error _pydantic
 0.17 _pydantic_values
@@ -37,10 +37,11 @@ TABLE = """
 1.6  _pydantic_schema
 2    _compile _semaphores _waiting _memory _threads
 2.1  _framework _gate
-2.15 _wire_fields _arguments
+2.15 _arguments
 2.2  _construct _privates
 2.22 _whole
 2.24 _serial
+2.245 _wire_fields
 2.25 _assign _copies
 2.3  _define _event_dump
 2.35 _json_schema

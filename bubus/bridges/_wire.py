@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
-from bubus._codec import MAX_DEPTH, decode, depth_exceeds, encode, encode_value
+from bubus._codec import MAX_DEPTH, decode, depth_exceeds, encode, encode_result
 from bubus._compile import compile_type
 from bubus._event import BaseEvent
 from bubus._mode import WIRE
@@ -282,7 +282,7 @@ def _wire_result(result: EventResult[Any]) -> WireResult:
     origin, error, value = result.origin, result.error, b"null"
     if error is None and not result.forwarded:
         try:
-            value = encode_value(result.result, "the result", _RESULT_DEPTH)
+            value = encode_result(result.result, result.result_type, _RESULT_DEPTH)
         except EncodeError as refused:
             error = refused
     return WireResult(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bubus._codec import MAX_DEPTH, encode, encode_value
+from bubus._codec import MAX_DEPTH, encode, encode_result
 from bubus._tree import escape
 from bubus.errors import EncodeError
 
@@ -105,7 +105,7 @@ def outcome(result: EventResult[Any]) -> bytes:
             result.duration or 0.0,
             _to_json(error_text(result.error)),
         )
-    value = b"null" if result.forwarded else _value(result.result)
+    value = b"null" if result.forwarded else _value(result)
     return b'"status":"completed","duration":%a,"result":%b}' % (result.duration, value)
 
 
@@ -114,8 +114,9 @@ def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {escape(error, _LONGEST_ERROR)}"
 
 
-def _value(value: object) -> bytes:
+def _value(result: EventResult[Any]) -> bytes:
+    value = result.result
     try:
-        return b"null" if value is None else encode_value(value, "the result", _RESULT_DEPTH)
+        return b"null" if value is None else encode_result(value, result.result_type, _RESULT_DEPTH)
     except EncodeError as error:  # the event is complete: what cannot be kept of it must not cost the rest
         return b'null,"unwritten":' + _to_json(escape(error))
