@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -48,16 +50,43 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_time: runs in virtual time, because it is about clocks")
     config.addinivalue_line("markers", "real_time: waits for threads, processes or sockets")
     config.addinivalue_line("markers", "typecheck: runs a type checker, whose answer one version of Python gives")
+    config.addinivalue_line(
+        "markers", "outside: is about servers, disks and killed processes; two versions of Python run it, not all"
+    )
 
 
-def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Use one process more than there are cores with ``-n auto``: many tests wait for servers and processes."""
+    return 1 + (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the tests that run as always whatever ``--loop`` says, run none when it says anything."""
+    loop = str(config.getoption("--loop"))
+    if loop != "asyncio":
+        chosen = [item for item in items if is_async_test(item) and _loop_of(item) == loop]
+        config.hook.pytest_deselected(items=list(set(items).difference(chosen)))
+        items[:] = chosen
+
+
+def pytest_collection_finish() -> None:
+    """Keep what the tests themselves consist of from the garbage collector, which many of them run."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
     """Choose the loop of one test."""
-    name = str(config.getoption("--loop"))
-    if item.get_closest_marker("virtual_time"):
-        name = "virtual"
-    elif name == "virtual" and item.get_closest_marker("real_time"):
-        name = "asyncio"
+    name = _loop_of(item)
     return {name: FACTORIES[name]}
+
+
+def _loop_of(item: pytest.Item) -> str:
+    name = str(item.config.getoption("--loop"))
+    if item.get_closest_marker("virtual_time"):
+        return "virtual"
+    return "asyncio" if name == "virtual" and item.get_closest_marker("real_time") else name
 
 
 @pytest.fixture(autouse=True)

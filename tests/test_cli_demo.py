@@ -356,10 +356,10 @@ def test_characters_that_the_terminal_lacks(tmp_path: Path, intact_lines: list[b
     assert done.stdout.isascii()
 
 
-def test_a_reader_that_leaves_early() -> None:
+def test_a_reader_that_leaves_early(tmp_path: Path, intact_lines: list[bytes]) -> None:
     """A pipe closed by its reader, as by `head`, ends the program without a traceback."""
     with subprocess.Popen(
-        [sys.executable, "-m", "bubus", "demo"],
+        [sys.executable, "-m", "bubus", "demo", written(tmp_path, intact_lines[:50])],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=plain_environment(),
@@ -371,12 +371,12 @@ def test_a_reader_that_leaves_early() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_terminal_gets_a_progress_bar() -> None:
+def test_a_terminal_gets_a_progress_bar(tmp_path: Path, intact_lines: list[bytes]) -> None:
     """Before a terminal the share that is read is shown while it grows."""
-    assert "%" in on_terminal(sys.executable, "-m", "bubus", "demo")
+    assert "%" in on_terminal(sys.executable, "-m", "bubus", "demo", written(tmp_path, intact_lines[:50]))
 
 
-def on_terminal(*command: str) -> str:
+def on_terminal(*command: str | Path) -> str:
     import pty  # noqa: PLC0415 - exists on POSIX only
 
     near, far = pty.openpty()

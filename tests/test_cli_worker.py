@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.real_time,
+    pytest.mark.outside,
     pytest.mark.skipif(sys.platform == "win32", reason="a test cannot send signals there"),
 ]
 

@@ -330,6 +330,7 @@ async def test_recover_needs_a_journal_and_a_sensible_number(tmp_path: Path) -> 
     await bus.stop(clear=True)
 
 
+@pytest.mark.outside
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_C1_C4_C5_a_bus_killed_at_any_moment_loses_and_repeats_nothing(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def peak(log: Path, killed: dict[int, int]) -> int:
     return highest
 
 
+@pytest.mark.outside
 def test_R54_eight_processes_three_of_them_killed(tmp_path: Path) -> None:
     """Never are more than three inside, whoever is killed wherever, and all five survivors finish their work."""
     seed = random.randrange(10**6)
@@ -127,6 +128,7 @@ def test_R54_eight_processes_three_of_them_killed(tmp_path: Path) -> None:
     assert min(counts) > 0, f"seed {seed}"
 
 
+@pytest.mark.outside
 def test_R54_no_process_starves(tmp_path: Path) -> None:
     """Eight processes that ask again at once after each release all get a fair part: none less than a quarter of it."""
     with workers(8, tmp_path, limit=1, seconds=6, hold=0.005) as eight:

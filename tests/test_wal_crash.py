@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bubus.errors import LogWriteError
     from bubus.wal import Fsync
 
+pytestmark = pytest.mark.outside
+
 HERE = Path(__file__).parent
 MODES: tuple[Fsync, ...] = ("no", "everysec", "always")
 EVENTS = 10

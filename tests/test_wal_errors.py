@@ -62,14 +62,15 @@ async def test_E1_E2_a_failed_write_is_undone_and_the_next_one_succeeds(
 
 def test_E1_a_full_disk_costs_no_half_line(tmp_path: Path) -> None:
     """With a limit on the file's size the kernel takes half a line first; the file ends on a whole one, and goes on."""
-    for limit in range(1000, 1400, 25):
-        path = tmp_path / str(limit) / "events.jsonl"
-        done = subprocess.run(
-            [sys.executable, str(CHILD), "limit", str(path), str(limit)], capture_output=True, text=True, check=True
-        )
-        good, lost, after = done.stdout.splitlines()
+    limits = [str(limit) for limit in range(1000, 1400, 25)]
+    done = subprocess.run(
+        [sys.executable, str(CHILD), "limits", str(tmp_path), *limits], capture_output=True, text=True, check=True
+    )
+    told = [line.split() for line in done.stdout.splitlines()]
+    assert [limit for limit, *_ in told] == limits
+    for limit, good, lost, after in told:
         assert int(lost) > 0
-        assert ids(path) == [*map(str, range(int(good))), after]
+        assert ids(tmp_path / limit / "events.jsonl") == [*map(str, range(int(good))), after]
 
 
 @pytest.mark.real_time

@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from bubus.wal import Fsync
 
 
-async def limit(path: str, size: str) -> None:
+async def limits(folder: str, *sizes: str) -> None:
+    """Do `limit` for each of *sizes*."""
+    for size in sizes:
+        await limit(Path(folder) / size / "events.jsonl", int(size))
+
+
+async def limit(path: Path, size: int) -> None:
     """Write until files may not grow any more, lift the limit, and write one more line."""
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     log, acks = WriteAheadLog(path), Acks()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
     number = 0
     while not acks.errors:
         acks.add(log, str(number))
@@ -35,7 +41,7 @@ async def limit(path: str, size: str) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     acks.add(log, "after")
     log.close()
-    sys.stdout.write(f"{len(acks.good) - 1}\n{len(acks.errors)}\n{acks.good[-1]}\n")
+    sys.stdout.write(f"{size} {len(acks.good) - 1} {len(acks.errors)} {acks.good[-1]}\n")
 
 
 async def script(path: str, fsync: Fsync, ahead: str, events: str) -> None:
@@ -80,5 +86,5 @@ def _settle(future: asyncio.Future[None], error: LogWriteError | None) -> None:
 
 if __name__ == "__main__":
     action, *arguments = sys.argv[1:]
-    actions: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"limit": limit, "script": script}
+    actions: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"limits": limits, "script": script}
     asyncio.run(actions[action](*arguments))
