@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from sys import modules
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 128
 """Deepest nesting that is written or read; a decoder in C may crash on less than its input's size."""
 
+_SHALLOW: Final = 2 * MAX_DEPTH + 150
+"""Bytes of an event below which it cannot be nested deeper: a bracket takes two, and its framework fields the rest."""
+
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _DEL, _BRACKET, _BRACE = b"\x7f[{"  # as numbers: looking for those is several times as fast as for bytes
 _HIDDEN: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=write_unknown)
+_encode: Final = _encoder.encode
 _decoder: Final = msgspec.json.Decoder()
 
 
@@ -45,10 +50,10 @@ def encode(event: Any) -> bytes:
         EncodeError: If a field cannot be written, or would not be the same when read back.
     """
     try:
-        data = _encoder.encode(_as_written(event))
+        data = _encode(_as_written(event) if "pydantic" in modules else event)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise _explain(event, error) from error
-    if data.count(_BRACKET) + data.count(_BRACE) > MAX_DEPTH and depth_exceeds(data, MAX_DEPTH):
+    if len(data) > _SHALLOW and is_too_deep(data, MAX_DEPTH):
         _refuse_deep_fields(event)
     # msgspec writes NaN and infinity as null; most events have one null, as they have no parent
     nulls = data.count(b"null")

@@ -7,18 +7,19 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from typing_extensions import override
 
-from bubus.errors import BusStopped, LogError
-from bubus.wal._entry import Tails, outcome, with_path, written
+from bubus.errors import BusStopped, LogError, LogWriteError
+from bubus.wal._entry import Scribe, outcome, with_path, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bubus._context import Call
+    from bubus._context import Call, Runner
     from bubus._event import BaseEvent
     from bubus._handlers import Handler
+    from bubus._plan import Plan
     from bubus._state import Share
-    from bubus.errors import LogWriteError
     from bubus.wal import WriteAheadLog
 
 
@@ -31,36 +32,57 @@ class Ledger:
     paused: bool = False
     """Whether the queue is to wait, because what is recovered comes first."""
 
-    def __init__(self, log: WriteAheadLog, bus_id: str) -> None:
+    def __init__(self, log: WriteAheadLog, bus_id: str, bus_name: str) -> None:
         self.log = log
-        self.tails: Tails = Tails()
-        self.held: dict[Share, Debt] = {}
+        self.scribe: Scribe = Scribe()
+        self.held: dict[Share, JournaledDebt] = {}
         """What is not in the journal yet."""
 
         self.recovery: asyncio.Lock = asyncio.Lock()
         """Held while something is recovered."""
 
         self._bus_id = bus_id
+        self._bus_name = bus_name
         log.attach(bus_id)
 
-    def admit(self, event: BaseEvent[Any], parent: BaseEvent[Any] | None, *, journaled: bool) -> Debt:
+    def admit(self, event: BaseEvent[Any], call: Call | None, plan: Plan | None, runner: Runner) -> Debt | None:
         """
         Write *event* down before it is accepted.
 
         Args:
             event: The event.
-            parent: The one being handled, if the event is dispatched for the first time.
-            journaled: Whether the journal has it already.
+            call: The one that dispatches it, if it is dispatched for the first time.
+            plan: How to run the event, if it is not simply new.
+            runner: The scheduler of the bus.
 
         Raises:
             EncodeError: If it cannot be written.
             LogError: If the log takes nothing, or never such a long line.
         """
-        data = written(event, None if parent is None else parent.event_id)
+        if plan is not None and not plan.is_logged:
+            return None
+        parent_id = None if call is None else call.event.event_id
+        try:
+            if self.log.ahead:
+                return self._admit_ahead(event, parent_id, journaled=plan is not None)
+            path = event.event_path
+            path.append(self._bus_name)  # as it will be, since most events stay on one bus
+            try:
+                data = written(event, parent_id)
+            finally:
+                path.pop()
+            self.log.check(len(data))
+        except LogWriteError:
+            if self.log.on_error == "stop":
+                runner.halt()
+            raise
+        return Debt(self, data, len(path) + 1)
+
+    def _admit_ahead(self, event: BaseEvent[Any], parent_id: str | None, *, journaled: bool) -> Debt:
+        data = written(event, parent_id)
         self.log.check(len(data))
-        debt = Debt(self, data)
-        if self.log.ahead and not journaled:
-            debt.is_ready = False
+        debt = JournaledDebt(self, data, len(event.event_path), is_ready=journaled)
+        if not journaled:
             self.log.accept(event.event_id, data[:-1], b"", debt.accepted)
         return debt
 
@@ -109,27 +131,28 @@ class Debt:
     """
 
     ledger: Ledger
-    _event: bytes
+    body: bytes
+    """The event as it was dispatched, and the line of what became of it as soon as that is known."""
+
+    _path_length: int
+    """How many names the event's path has in `body`."""
+
     share: Share = attrs.field(init=False)
-
-    is_ready: bool = True
-    """Whether handlers may start: the event is in the journal, if there is one."""
-
-    then: Callable[[], None] | None = None
-    """What waits for that."""
 
     is_due: bool = False
     """Whether the event was accepted and the line is not on its way."""
 
-    is_on_its_way: bool = False
     lost: LogError | None = None
     next: Debt | None = None
+
+    @property
+    def event_id(self) -> str:
+        """The event's id."""
+        return self.share.event.event_id
 
     def incur(self, share: Share) -> None:
         """Take notice that the event was accepted."""
         self.share, self.is_due = share, True
-        if not self.is_ready:
-            self.ledger.held[share] = self
         first = share.state.debt
         if first is None:
             share.state.debt = self
@@ -145,56 +168,43 @@ class Debt:
             yield debt
             debt = debt.next
 
-    def accepted(self, error: LogWriteError | None) -> None:
-        """Let the event's handlers run, or cut it off if it could not be journaled."""
-        self.is_ready = True
-        if not self.is_due:
-            return  # that was quick: dispatch has yet to go on
-        share = self.share
-        del self.ledger.held[share]
-        if error is not None:
-            self._fail(error)
-            share.runner.cut(share, error)
-        if self.then is not None:
-            self.then()
-        share.runner.wake()
-
     def pay(self) -> None:
         """Write what is due, here and in the following, now that the work is done."""
         debt: Debt | None = self
         while debt is not None:
             if debt.is_due:
+                debt.is_due = False
                 debt.write()
             debt = debt.next
 
     def write(self) -> None:
         """Hand the line over to the log."""
-        self.is_due = False
-        ledger, share, state = self.ledger, self.share, self.share.state
-        event = share.event
-        if ledger.log.ahead and was_stopped(share.cut) and ledger.log.leave(event.event_id):
-            return  # it is no matter for the log yet: the next process finds it in the journal
-        self.is_on_its_way = True
+        ledger, share = self.ledger, self.share
+        state, path = share.state, share.event.event_path
+        if len(path) != self._path_length:
+            self.body = with_path(self.body, path)
+        self.body = ledger.scribe.line(self.body, state)
         ledger.pending += 1
         state.open_work += 1
-        line = with_path(self._event, event.event_path)
         try:
-            ledger.log.append(event.event_id, line, ledger.tails.tail(state), b"", self._written)
+            ledger.log.add(self)
         except LogError as error:
-            self._settle(error)
+            ledger.pending -= 1
             state.open_work -= 1
+            self.fail(error)
 
-    def _written(self, error: LogWriteError | None) -> None:
-        self._settle(error)
-        self.share.state.release()
-
-    def _settle(self, error: LogError | None) -> None:
-        self.is_on_its_way = False
+    def written(self, error: LogWriteError | None, /) -> None:
+        """Let the event complete, with the line or without."""
+        state = self.share.state
         self.ledger.pending -= 1
         if error is not None:
-            self._fail(error)
+            self.fail(error)
+        elif self.lost is None and self.next is None and state.debt is self:
+            state.debt = None  # nothing is left to be done or told
+        state.release()
 
-    def _fail(self, error: LogError) -> None:
+    def fail(self, error: LogError) -> None:
+        """Remember why the line is not where it should be."""
         self.lost = self.lost or error
         if self.ledger.log.on_error == "stop":
             self.share.runner.halt()
@@ -212,8 +222,45 @@ class Debt:
     def flush(self) -> None:
         """Have what is on its way written now, because somebody waits for it."""
         for debt in self:
-            if debt.is_on_its_way:
-                debt.ledger.log.flush()
+            debt.ledger.log.flush()
+
+
+@attrs.define(eq=False, repr=False)
+class JournaledDebt(Debt):
+    """The same of an event that is journaled before its handlers start."""
+
+    is_ready: bool = False
+    """Whether handlers may start: the event is in the journal."""
+
+    then: Callable[[], None] | None = None
+    """What waits for that."""
+
+    @override
+    def incur(self, share: Share) -> None:
+        """Take notice that the event was accepted."""
+        if not self.is_ready:
+            self.ledger.held[share] = self
+        super().incur(share)
+
+    @override
+    def write(self) -> None:
+        """Hand the line over to the log, unless it is no matter for that: the next process finds it in the journal."""
+        if not (was_stopped(self.share.cut) and self.ledger.log.leave(self.event_id)):
+            super().write()
+
+    def accepted(self, error: LogWriteError | None) -> None:
+        """Let the event's handlers run, or cut it off if it could not be journaled."""
+        self.is_ready = True
+        if not self.is_due:
+            return  # that was quick: dispatch has yet to go on
+        share = self.share
+        del self.ledger.held[share]
+        if error is not None:
+            self.fail(error)
+            share.runner.cut(share, error)
+        if self.then is not None:
+            self.then()
+        share.runner.wake()
 
 
 def handler_key(handler: Handler) -> str:

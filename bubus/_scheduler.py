@@ -39,7 +39,6 @@ from bubus.errors import (
     BusStopped,
     BusStopping,
     CapacityError,
-    LogWriteError,
     NoLoopError,
     WrongLoopError,
 )
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from bubus._expect import Expectations
     from bubus._handlers import Handler, Registry
     from bubus._history import History
-    from bubus._ledger import Debt, Ledger
+    from bubus._ledger import Ledger
     from bubus._plan import Plan
     from bubus._state import Outcome
 
@@ -197,7 +196,7 @@ class Scheduler:
             raise self._too_many()
         if event.event_id in self.history.events:
             self._check_id(event)
-        debt = None if self.ledger is None else self._admit(self.ledger, event, None if state else call, plan)
+        debt = None if self.ledger is None else self.ledger.admit(event, None if state else call, plan, self)
         if state is None:
             state = EventState(loop, {}, (self.bus_id,))
             share = Share(event, state, bus, self, copy_context())
@@ -210,8 +209,10 @@ class Scheduler:
                 _settle_in(event, state, call, loop)
             share = Share(event, state, bus, self, copy_context())
             state.accept(share, self.bus_id)
-        if debt is not None or plan is not None:
-            self._remember(share, debt, plan)
+        if debt is not None:
+            debt.incur(share)
+        if plan is not None:
+            self.plans[share] = plan
         event.event_path.append(self.bus_name)
         self.stopped = False
         self.accepted += 1
@@ -221,23 +222,6 @@ class Scheduler:
         self._queue[share] = None
         if self._turn is None and not self._draining:
             self._ask_for_turn(loop)
-
-    def _remember(self, share: Share, debt: Debt | None, plan: Plan | None) -> None:
-        if debt is not None:
-            debt.incur(share)
-        if plan is not None:
-            self.plans[share] = plan
-
-    def _admit(self, ledger: Ledger, event: BaseEvent[Any], call: Call | None, plan: Plan | None) -> Debt | None:
-        if plan is not None and not plan.is_logged:
-            return None
-        parent = None if call is None else call.event
-        try:
-            return ledger.admit(event, parent, journaled=plan is not None)
-        except LogWriteError:
-            if ledger.log.on_error == "stop":
-                self.halt()
-            raise
 
     def _has(
         self, event: BaseEvent[Any], state: EventState, call: Call | None, loop: asyncio.AbstractEventLoop
@@ -343,7 +327,7 @@ class Scheduler:
     def _drain(self) -> None:
         queue, running = self._queue, self._running
         while queue and not running and self._left > 0:
-            if self.ledger is not None and self._is_held():
+            if self.ledger is not None and (self.ledger.held or self.ledger.paused) and self._is_held():
                 break
             self._begin(queue.popitem(last=False)[0], 0)
 

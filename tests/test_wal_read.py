@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bubus.errors import LogDamagedError, LogOpenError, OptionError
 from bubus.wal import WriteAheadLog, records
-from bubus.wal._frame import seal
-from tests.wal_faults import parts
+from tests.wal_faults import parts, seal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

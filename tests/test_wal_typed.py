@@ -17,8 +17,8 @@ from bubus import BaseEvent
 from bubus._codec import encode
 from bubus.errors import LogDamagedError, OptionTypeError
 from bubus.wal import LogReader, read
-from bubus.wal._frame import seal
 from bubus.wal._typed import EventDecoder, shortcut
+from tests.wal_faults import seal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

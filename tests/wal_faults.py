@@ -12,6 +12,7 @@ import attrs
 
 from bubus.wal import WriteAheadLog
 from bubus.wal._file import Clock, Disk
+from bubus.wal._frame import seal_all
 
 if TYPE_CHECKING:
     import random
@@ -248,3 +249,8 @@ def parts(event_id: str, size: int = 60) -> tuple[bytes, bytes, bytes]:
     """Return the three parts of a line, whose payload has *size* bytes."""
     head = b'{"event_type":"Ping","event_schema":"tests.Ping@1.0.0","event_id":"%b"' % event_id.encode()
     return head, b',"data":"%b"' % (b"x" * size), b',"event_status":"completed","event_results":{}'
+
+
+def seal(body: bytes, seq: int) -> bytes:
+    """Return the whole line for *body*, a JSON object without its closing brace."""
+    return seal_all([body], seq - 1)[0]

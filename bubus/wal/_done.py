@@ -6,7 +6,7 @@ import errno
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import attrs
 
@@ -21,8 +21,33 @@ if TYPE_CHECKING:
 Done: TypeAlias = Callable[[LogWriteError | None], object]
 """Called once, in the event loop: with None when the line is where `fsync` promises it to be, else with the error."""
 
-Line: TypeAlias = tuple[str, bytes, Done]
-"""An event's id, its line without the closing brace, and whom to tell."""
+
+class Line(Protocol):
+    """The line of a completed event, and who waits for it."""
+
+    @property
+    def event_id(self) -> str:
+        """The event's id."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """One JSON object on one line that is safe to print, without the closing brace."""
+        ...
+
+    def written(self, error: LogWriteError | None, /) -> object:
+        """Learn that the line is where `fsync` promises it to be, or why it is not."""
+        ...
+
+
+@attrs.frozen
+class PlainLine:
+    """A line that somebody else than a bus adds."""
+
+    event_id: str
+    body: bytes
+    written: Done
+
 
 logger: Final = logging.getLogger("bubus")
 
@@ -32,6 +57,15 @@ def tell(waiting: Iterable[Done], error: Callable[[], LogWriteError] | None = No
     for done in waiting:
         try:
             done(error() if error else None)
+        except Exception:
+            logger.exception("a callback of the log raised")
+
+
+def acknowledge(lines: Iterable[Line]) -> None:
+    """Tell those who wait for *lines* that all is well; see `tell`."""
+    for line in lines:
+        try:
+            line.written(None)
         except Exception:
             logger.exception("a callback of the log raised")
 
@@ -47,9 +81,11 @@ class Losses:
 
     def report(self, lines: Sequence[Line], error: Callable[[], LogWriteError]) -> None:
         """Tell those who wait for *lines* that they are lost; if `on_error` takes care of it, that all is well."""
-        handled = self.is_handled(error(), [body for _, body, _ in lines])
-        for _, body, done in lines:
-            tell((done,), None if handled else partial(_with_line, error, body))
+        if self.is_handled(error(), [line.body for line in lines]):
+            acknowledge(lines)
+            return
+        for line in lines:
+            tell((line.written,), partial(_with_line, error, line.body))
 
     def is_handled(self, error: LogWriteError, lines: Sequence[bytes]) -> bool:
         """Count the loss, give it to an `on_error` that is a callable, and return whether that took it."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from math import modf
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from bubus._codec import MAX_DEPTH, encode, encode_result
 from bubus._tree import escape
-from bubus.errors import EncodeError
+from bubus.wal._frame import clean
 
 if TYPE_CHECKING:
     from bubus._event import BaseEvent
@@ -29,6 +28,16 @@ _LONGEST_ERROR: Final = 10_000
 
 _MOST_HANDLERS: Final = 1024
 _MILLION: Final = 1_000_000
+_UP_TO_SECOND: Final = '"%Y-%m-%dT%H:%M:%S.'
+_THREE_DIGITS: Final = tuple(b"%03d" % number for number in range(1000))
+_LAST_DIGITS: Final = tuple(b'%bZ"' % digits for digits in _THREE_DIGITS)
+
+_BEGUN: Final = b',"event_status":"completed","event_started_at":'
+_ENDED: Final = b',"event_completed_at":'
+_PROCESSED: Final = b',"event_processed_at":'
+_RESULTS: Final = b',"event_results":{'
+_COMPLETED: Final = b'"status":"completed","duration":'
+_FAILED: Final = b'"status":"error","duration":'
 
 _to_json: Final = msgspec.json.Encoder().encode
 
@@ -52,61 +61,64 @@ def written(event: BaseEvent[Any], parent_id: str | None) -> bytes:
 
 
 def with_path(event: bytes, path: list[str]) -> bytes:
-    """Return what `written` returned with another `event_path`, and without the closing brace."""
+    """Return what `written` returned with another `event_path`."""
     start = event.index(_PATH) + len(_PATH)
-    return event[:start] + _to_json(path) + event[event.index(_AFTER_PATH, start) : -1]
+    return event[:start] + _to_json(path) + event[event.index(_AFTER_PATH, start) :]
 
 
-class Tails:
-    """Writes what became of events; remembers the constant part of what each handler's results begin with."""
+class Scribe:
+    """Writes what became of events; remembers what one line has in common with the next."""
 
     def __init__(self) -> None:
         self._beginnings: dict[str, bytes] = {}
-        self._second, self._up_to_second = -1.0, b""
+        self._second, self._up_to_second = -1, b""
 
-    def tail(self, state: EventState) -> bytes:
-        """Return the keys behind the payload, up to `event_results`."""
-        started, completed = self._moment(state.epoch, state.started), self._moment(state.epoch, state.completed)
-        known = self._beginnings
-        results = [
-            (known.get(result.origin.handler_id) or self._beginning(result.origin)) + outcome(result)
-            for result in state.results.values()
-        ]
-        return (
-            b',"event_status":"completed","event_started_at":%b,"event_completed_at":%b,"event_processed_at":%b,'
-            b'"event_results":{%b}' % (started, completed, completed, b",".join(results))
-        )
+    def line(self, event: bytes, state: EventState) -> bytes:
+        """Return what `written` returned and the keys behind the payload, up to `event_results`, without the brace."""
+        epoch, started, completed = state.epoch, state.started, state.completed
+        begun = b"null" if started is None else self._moment(epoch + started)
+        ended = b"null" if completed is None else self._moment(epoch + completed)
+        parts = [event[:-1], _BEGUN, begun, _ENDED, ended, _PROCESSED, ended, _RESULTS]
+        known, comma = self._beginnings, b""
+        for result in state.results.values():
+            origin = result.origin
+            parts += (comma, known.get(origin.handler_id) or self._beginning(origin))
+            parts += _outcome(result)
+            comma = b","
+        parts.append(b"}")
+        return b"".join(parts)
 
-    def _moment(self, epoch: float, reading: float | None) -> bytes:
-        if reading is None:
-            return b"null"
-        fraction, second = modf(epoch + reading)
-        micros = round(fraction * 1e6)
-        if micros == _MILLION:
-            second, micros = second + 1, 0
-        if second != self._second:  # many events end in one second, and all but the fraction is the same for them
+    def _moment(self, unix: float) -> bytes:
+        second = int(unix)
+        if second != self._second:  # all but the fraction is the same for many events
             self._second = second
-            self._up_to_second = datetime.fromtimestamp(second, UTC).strftime('"%Y-%m-%dT%H:%M:%S').encode()
-        return b'%b.%06dZ"' % (self._up_to_second, micros)
+            self._up_to_second = datetime.fromtimestamp(second, UTC).strftime(_UP_TO_SECOND).encode()
+        micros = int((unix - second) * 1e6 + 0.5)
+        if micros == _MILLION:
+            return self._moment(second + 1)
+        return self._up_to_second + _THREE_DIGITS[micros // 1000] + _LAST_DIGITS[micros % 1000]
 
     def _beginning(self, origin: Origin) -> bytes:
         if len(self._beginnings) >= _MOST_HANDLERS:
             self._beginnings.clear()
         names = _to_json(origin.handler_name), _to_json(origin.eventbus_name)
-        found = b'%b:{"handler_name":%b,"eventbus_name":%b,' % (_to_json(origin.handler_id), *names)
+        found = clean(b'%b:{"handler_name":%b,"eventbus_name":%b,' % (_to_json(origin.handler_id), *names))
         self._beginnings[origin.handler_id] = found
         return found
 
 
 def outcome(result: EventResult[Any]) -> bytes:
-    """Return what a handler came to, the end of a JSON object: status, duration (seconds), result or error."""
+    """Return the end of a JSON object, safe to print: a handler's status, duration (seconds), result or error."""
+    return b"".join(_outcome(result))
+
+
+def _outcome(result: EventResult[Any]) -> tuple[bytes, ...]:
     if result.error is not None:
-        return b'"status":"error","duration":%a,"error":%b}' % (
-            result.duration or 0.0,
-            _to_json(error_text(result.error)),
-        )
-    value = b"null" if result.forwarded else _value(result)
-    return b'"status":"completed","duration":%a,"result":%b}' % (result.duration, value)
+        return _FAILED, _to_json(result.duration or 0.0), b',"error":', clean(_to_json(error_text(result.error))), b"}"
+    value = result.result
+    is_plain = type(value) is str and result.result_type is str and value.isascii() and "\x7f" not in value
+    data = _to_json(value) if is_plain else _value(result)
+    return _COMPLETED, _to_json(result.duration), b',"result":', data, b"}"
 
 
 def error_text(error: BaseException) -> str:
@@ -115,8 +127,9 @@ def error_text(error: BaseException) -> str:
 
 
 def _value(result: EventResult[Any]) -> bytes:
-    value = result.result
+    if result.forwarded or result.result is None:
+        return b"null"
     try:
-        return b"null" if value is None else encode_result(value, result.result_type, _RESULT_DEPTH)
-    except EncodeError as error:  # the event is complete: what cannot be kept of it must not cost the rest
-        return b'null,"unwritten":' + _to_json(escape(error))
+        return clean(encode_result(result.result, result.result_type, _RESULT_DEPTH))
+    except Exception as error:  # noqa: BLE001 - the event is complete: what cannot be kept of it must not cost the rest
+        return b'null,"unwritten":' + clean(_to_json(escape(error)))

@@ -16,7 +16,7 @@ import attrs
 import msgspec
 
 from bubus.wal._appender import Appender, Untrusted
-from bubus.wal._frame import BadLine, seal
+from bubus.wal._frame import BadLine, seal_all
 from bubus.wal._names import sibling
 from bubus.wal._read import LogReader
 from bubus.wal._record import READ_ERRORS
@@ -313,7 +313,7 @@ class Journal:
 
 
 def _sealed(records: Iterable[bytes], seq: int) -> bytes:
-    return b"".join(seal(record, number) for number, record in enumerate(records, seq + 1))
+    return b"".join(seal_all(records, seq))
 
 
 def _records(events: Iterable[Unfinished]) -> Iterator[bytes]:

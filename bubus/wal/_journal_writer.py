@@ -17,9 +17,9 @@ from bubus.wal._runway import Runway
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Handle
+    from collections.abc import Sequence
 
-    from bubus.errors import LogWriteError
-    from bubus.wal._done import Done
+    from bubus.wal._done import Done, Line
     from bubus.wal._journal import Journal
     from bubus.wal._options import Fsync
 
@@ -112,11 +112,12 @@ class JournalWriter:
         self.journal.rewrite()
         self.failure = None
 
-    def written(self, loop: AbstractEventLoop, event_id: str, done: Done, error: LogWriteError | None) -> None:
-        """Pass on what became of an event's line in the log; once it is there the event needs no recovery."""
-        if error is None:
-            self.done(loop, event_id)
-        done(error)
+    def written(self, loop: AbstractEventLoop | None, lines: Sequence[Line]) -> None:
+        """Note that *lines* are in the log, so that their events need no recovery."""
+        for line in lines:
+            self.journal.done(line.event_id)
+        if loop is not None:
+            self._at_end_of_turn(loop)
 
     def finish(self) -> None:
         """Write what was noted, as safely as `fsync` promises; it may block on the disk."""

@@ -13,17 +13,16 @@ import attrs
 
 from bubus.errors import LogLineTooLongError
 from bubus.wal._appender import Untrusted
-from bubus.wal._done import Line, Losses, logger, tell
-from bubus.wal._frame import clean
+from bubus.wal._done import Losses, acknowledge, logger
 from bubus.wal._pulse import Pulse
 from bubus.wal._runway import Runway
 from bubus.wal._series import Series, Written
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, Handle
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from bubus.wal._done import Done
+    from bubus.wal._done import Line
     from bubus.wal._options import Options
 
 SEAL_BYTES: Final = 64
@@ -49,12 +48,19 @@ class LineWriter:
     failure: OSError | None = None
     """Why nothing can be written any more until the log is opened anew."""
 
-    def __init__(self, series: Series, options: Options, losses: Losses) -> None:
+    def __init__(
+        self,
+        series: Series,
+        options: Options,
+        losses: Losses,
+        on_written: Callable[[AbstractEventLoop | None, Sequence[Line]], None] | None = None,
+    ) -> None:
         self.series = series
+        self._on_written = on_written  # told before those who wait
         self._losses = losses
         self._fsync = options.fsync
         self._rotates = options.rotate_bytes is not None or options.rotate_seconds is not None
-        self._longest = options.max_line_bytes - SEAL_BYTES
+        self.longest = options.max_line_bytes - SEAL_BYTES
         self._loop: AbstractEventLoop | None = None
         self._turn: Handle | None = None
         self._pending: list[Line] = []
@@ -63,13 +69,13 @@ class LineWriter:
         self._runway = Runway()
         self._pulse = Pulse()
 
-    def append(self, loop: AbstractEventLoop, event_id: str, body: bytes, done: Done) -> None:
-        """Add a line, a JSON object without its closing brace; *done* is called later, never from here."""
-        body = clean(body)
-        if len(body) > self._longest:
-            loop.call_soon(self._losses.report, [(event_id, body, done)], partial(self.too_long, len(body)))
+    def append(self, loop: AbstractEventLoop, line: Line) -> None:
+        """Add a line; it is told later what became of it, never from here."""
+        size = len(line.body)
+        if size > self.longest:
+            loop.call_soon(self._losses.report, [line], partial(self.too_long, size))
             return
-        self._pending.append((event_id, body, done))
+        self._pending.append(line)
         if self._turn is None:
             # a context of its own, or the turn would hold on to the one of some handler
             self._turn = loop.call_soon(self.flush, context=Context())
@@ -78,14 +84,14 @@ class LineWriter:
         """Return the error for a line that no reader would accept."""
         return LogLineTooLongError(
             errno.EMSGSIZE,
-            f"a line of {size} bytes does not fit into max_line_bytes={self._longest + SEAL_BYTES}; keep large "
+            f"a line of {size} bytes does not fit into max_line_bytes={self.longest + SEAL_BYTES}; keep large "
             "values elsewhere and log where they are",
             str(self.series.path),
         )
 
-    def is_too_long(self, size: int) -> bool:
-        """Return whether a line of *size* bytes is longer than a reader would accept."""
-        return size > self._longest
+    def takes(self, size: int) -> bool:
+        """Tell whether a line of *size* bytes can be written, as far as is known."""
+        return self.failure is None and size <= self.longest
 
     def flush(self) -> None:
         """Write what was appended now, instead of at the end of the loop's turn."""
@@ -98,7 +104,7 @@ class LineWriter:
             self._take_off()
         else:
             lines = self._take()
-            self._settle(lines, self.series.write([body for _, body, _ in lines]))
+            self._settle(lines, self.series.write([line.body for line in lines]))
             self._begin_pulse()
 
     async def drain(self) -> None:
@@ -143,7 +149,7 @@ class LineWriter:
 
     def _is_due(self) -> bool:
         # asked before anything is written, because a new file means a sync of the old one
-        return self._rotates and self.series.is_due(sum(len(body) + SEAL_BYTES for _, body, _ in self._pending))
+        return self._rotates and self.series.is_due(sum(len(line.body) + SEAL_BYTES for line in self._pending))
 
     def _take_off(self) -> None:
         if self._loop is not None and not self._runway.is_busy:  # else a sync is under way and flushes when it lands
@@ -152,7 +158,7 @@ class LineWriter:
 
     def _write_and_sync(self, commit: _Commit) -> None:
         """Run in the other thread."""
-        written = self.series.write([body for _, body, _ in commit.lines])
+        written = self.series.write([line.body for line in commit.lines])
         if self._fsync == "always" and written.count:
             try:
                 self.series.sync()
@@ -190,14 +196,17 @@ class LineWriter:
         self.flush()
 
     def _settle(self, lines: Sequence[Line], written: Written) -> None:
-        self._acknowledge(lines[: written.count])
+        self._acknowledge(lines if written.error is None else lines[: written.count])
         if written.error is not None:
             cause = self._cause(written.error)
             self._losses.report(lines[written.count :], self._losses.unwritten(cause))
-        self._wake()
+        if self._drained:
+            self._wake()
 
     def _acknowledge(self, lines: Sequence[Line]) -> None:
-        tell([done for _, _, done in lines])
+        if self._on_written is not None:
+            self._on_written(self._loop, lines)
+        acknowledge(lines)
 
     def _cause(self, error: OSError | Untrusted) -> OSError:
         if isinstance(error, Untrusted):

@@ -6,14 +6,14 @@ import asyncio
 import errno
 import os
 import weakref
+from asyncio import get_running_loop
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from bubus._tree import escape
 from bubus.errors import LogClosedError, LogError, LogInUseError, LogOpenError, LogWriteError
 from bubus.wal._appender import Appender, Untrusted
-from bubus.wal._done import Done, Losses
+from bubus.wal._done import Done, Line, Losses, PlainLine
 from bubus.wal._file import Clock, Disk
 from bubus.wal._forks import watch
 from bubus.wal._frame import clean
@@ -188,11 +188,19 @@ class WriteAheadLog:
             LogInUseError: If another event loop writes here.
 
         """
+        lines = self._lines
+        if (
+            self._closed is None
+            and get_running_loop() is self._loop
+            and lines.failure is None
+            and size <= lines.longest
+        ):
+            return
         self._current_loop()
         failure = self.failure
         if failure is not None and (self._closed is not None or not callable(self.on_error)):
             raise failure
-        if self._lines.is_too_long(size):
+        if size > self._lines.longest:
             raise self._lines.too_long(size)
 
     # -- completed events --------------------------------------------------------------------------------------------
@@ -207,14 +215,22 @@ class WriteAheadLog:
             LogClosedError: If the log is closed.
 
         """
+        self.add(PlainLine(event_id, clean(head + payload + tail), done))
+
+    def add(self, line: Line) -> None:
+        """
+        Do what `append` does for a line that is whole.
+
+        Raises:
+            LogClosedError: If the log is closed.
+
+        """
         if self._closed is not None:
             closed = LogClosedError(errno.EBADF, self._closed, str(self.path))
-            closed.lines = (head + payload + tail,)
+            closed.lines = (line.body,)
             raise closed
-        loop = self._current_loop()
-        if self._journal is not None:
-            done = partial(self._journal.written, loop, event_id, done)
-        self._lines.append(loop, event_id, head + payload + tail, done)
+        loop = get_running_loop()
+        self._lines.append(loop if loop is self._loop else self._current_loop(), line)
 
     def flush(self) -> None:
         """Write what was appended now, instead of at the end of the loop's turn."""
@@ -383,7 +399,7 @@ class WriteAheadLog:
         self._owner = os.getpid()
         self._lock = lock
         self._journal = journal
-        self._lines = LineWriter(series, options, self._losses)
+        self._lines = LineWriter(series, options, self._losses, None if journal is None else journal.written)
         self._graveyard = Graveyard(disk, self._clock, lock, options)
         self._closed = self._loop = None
 
@@ -409,7 +425,7 @@ class WriteAheadLog:
         self._finalizer()
 
     def _current_loop(self) -> AbstractEventLoop:
-        loop = asyncio.get_running_loop()
+        loop = get_running_loop()
         if loop is not self._loop:
             if self._loop is not None and self._loop.is_running():
                 raise LogInUseError("another event loop writes to this log now; give the buses of each loop their own")
@@ -423,7 +439,7 @@ class WriteAheadLog:
         loop, journal = self._current_loop(), self._journal
         if journal is None:
             raise LogClosedError(errno.EINVAL, "this log keeps no journal; open it with ahead=True", str(self.path))
-        if self._lines.is_too_long(len(event)):
+        if len(event) > self._lines.longest:
             return self._lines.too_long(len(event))
         try:
             journal.accept(loop, event_id, event, self._lines.series.seq, ready)

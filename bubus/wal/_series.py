@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from bubus.wal._appender import Appender, Untrusted
-from bubus.wal._frame import BadLine, seal, unseal
+from bubus.wal._frame import BadLine, seal_all, unseal
 from bubus.wal._lines import open_bytes
 from bubus.wal._names import numbered, rotated
 from bubus.wal._record import decode_head
@@ -77,7 +77,7 @@ class Series:
 
     def write(self, bodies: Sequence[bytes]) -> Written:
         """Number, seal and append the lines, each a JSON object without its closing brace, in one write per file."""
-        lines = [seal(body, seq) for seq, body in enumerate(bodies, self.seq + 1)]
+        lines = seal_all(bodies, self.seq)
         count = 0
         try:
             for chunk in self._chunks(lines):
