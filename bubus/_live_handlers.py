@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from bubus._handlers import AnyHandler, Registry
     from bubus._result import Origin
@@ -23,7 +25,7 @@ class LiveList(list["AnyHandler"]):
     def __init__(self, registry: Registry, name: str) -> None:
         super().__init__(registry.functions(name))
         self._registry = registry
-        self._name = name
+        self._name: Final = name
 
     def refresh(self, functions: Iterable[AnyHandler]) -> None:
         """Show *functions* from now on."""
@@ -60,6 +62,7 @@ class LiveHandlers(MutableMapping[str, "list[AnyHandler]"]):
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
+    @override
     def __getitem__(self, name: str) -> list[AnyHandler]:
         live = self._registry.live
         if live is None:
@@ -69,36 +72,45 @@ class LiveHandlers(MutableMapping[str, "list[AnyHandler]"]):
             known = live[name] = LiveList(self._registry, name)
         return known
 
+    @override
     def __setitem__(self, name: str, functions: Iterable[AnyHandler]) -> None:
         self._registry.arrange(name, functions)
 
+    @override
     def __delitem__(self, name: str) -> None:
         if name not in self:
             raise KeyError(name)
         self._registry.arrange(name, ())
 
+    @override
     def __contains__(self, name: object) -> bool:
         return name in self._registry.names()
 
+    @override
     def __iter__(self) -> Iterator[str]:
         return iter(self._registry.names())
 
+    @override
     def __len__(self) -> int:
         return len(self._registry.names())
 
+    @override
     def __repr__(self) -> str:
         return repr(dict(self))
 
+    @override
     def get(self, name: str, default: Any = None) -> Any:
         """Return the live list of *name*, or *default* if it has no handlers."""
         return self[name] if name in self else default  # noqa: SIM401 - this is the `get` it would call
 
+    @override
     def setdefault(self, name: str, default: Iterable[AnyHandler] | None = None) -> list[AnyHandler]:
         """Return the live list of *name*, registering *default* if it has no handlers."""
         if name not in self and default is not None:
             self[name] = default
         return self[name]
 
+    @override
     def pop(self, name: str, *default: Any) -> Any:
         """Take out and return all handlers of *name*; without any, return *default* or raise KeyError."""
         if name not in self:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
+from typing_extensions import override
+
 from bubus._steps import Steps
 from bubus._tree import describe_value, escape
 from bubus.errors import BusStopped, NotRunningError, OptionTypeError
@@ -51,6 +53,7 @@ class QueueView:
     def __bool__(self) -> bool:
         return True  # as any object was that `event_queue` gave; None says that there is no queue
 
+    @override
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {escape(self._scheduler.bus_name)}: {self.qsize()} queued>"
 
@@ -129,6 +132,7 @@ class OlderBus(Steps):
     def _torn_down(self) -> bool:
         return self._scheduler.accepted == self._torn_at
 
+    @override
     def _check_running(self) -> None:
         if self._torn_down:
             raise NotRunningError(

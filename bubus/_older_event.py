@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
+
+from typing_extensions import override
 
 from bubus._callables import handler_name, identified_name
 from bubus._result import EventResult, Origin
@@ -38,7 +40,7 @@ class CompletedSignal:
     __slots__ = ("_event",)
 
     def __init__(self, event: BaseEvent[Any]) -> None:
-        self._event = event
+        self._event: Final = event
 
     def is_set(self) -> bool:
         """Tell whether the event is complete."""
@@ -55,6 +57,7 @@ class CompletedSignal:
         await self._event
         return True
 
+    @override
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._event} [{'set' if self.is_set() else 'unset'}]>"
 
@@ -88,7 +91,7 @@ class OlderEvent:
         state = state_of(event) or _state_by_hand(event)
         settled = all(result.settled for result in state.results.values())
         if settled and state.loop is NO_LOOP and state.status != "completed":
-            state.complete()
+            _ = state.complete()
 
     def event_cancel_pending_child_processing(self, error: BaseException) -> None:
         """

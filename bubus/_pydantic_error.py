@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from typing_extensions import override
 
 from bubus.errors import ValidationError, report
 
@@ -41,15 +43,18 @@ class _SharedError(ValidationError):
     def take(self, errors: Sequence[dict[str, Any]], *, hide_input: bool) -> None:
         """Keep *errors* as they were told."""
         self._errors = list(errors)
-        self._hide_input = hide_input
-        self.args = (report(self.title, self._errors, hide_input=hide_input),)
+        self._hide_input: Final = hide_input
+        self.args: Final = (report(self.title, self._errors, hide_input=hide_input),)
 
+    @override
     def __str__(self) -> str:
         return str(self.args[0])
 
+    @override
     def __repr__(self) -> str:
         return Exception.__repr__(self)
 
+    @override
     def __reduce__(self) -> Any:
         return validation_error, (self.title, self._errors, self._hide_input), dict(self.__dict__)
 

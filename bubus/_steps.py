@@ -185,9 +185,9 @@ def drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
 
 
 async def _drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
-    current_call.set(None)  # the dispatcher's: what is dispatched here is no child of it
+    _ = current_call.set(None)  # the dispatcher's: what is dispatched here is no child of it
     handed = Handed(share, taken=not in_turn)
-    _handed.set(handed)
+    _ = _handed.set(handed)
     scheduler.stepping = scheduler.stepping or in_turn
     try:
         await (_step(handed) if in_turn else share.bus.process_event(share.event))
@@ -211,7 +211,7 @@ async def _step(handed: Handed) -> None:
     """Call `step` until the event is taken: an override may put it off, and is asked again."""
     share = handed.share
     while share.stage is QUEUED and not handed.taken:
-        await share.bus.step()
+        _ = await share.bus.step()
         if not handed.taken:
             await asyncio.sleep(0)
 
@@ -226,4 +226,4 @@ def _refuse(share: Share, scheduler: Scheduler, error: BaseException) -> None:
     )
     if share.stage is QUEUED:
         reason = error if isinstance(error, Exception) else BusStopped(f"bus {share.bus.name!r} was cut off: {error!r}")
-        scheduler.cut(share, reason)
+        _ = scheduler.cut(share, reason)

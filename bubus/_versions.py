@@ -23,7 +23,7 @@ def version_key(version: str) -> tuple[tuple[int, str], ...]:
     """Return what versions are compared by: ``1.10`` is newer than ``1.9``, and ``1`` is ``1.0``."""
     parts = [(int(part), "") if part.isdigit() else (-1, part) for part in _PARTS.findall(version)]
     while parts and parts[-1] == (0, ""):
-        parts.pop()
+        _ = parts.pop()
     return tuple(parts)
 
 

@@ -67,6 +67,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -81,6 +83,7 @@ def _rebuild(cls: type[BubusError], args: tuple[object, ...], state: dict[str, o
 class BubusError(Exception):
     """Root of all errors of bubus."""
 
+    @override
     def __reduce__(self) -> tuple[Callable[..., BubusError], tuple[object, ...]]:
         """Pickle by message and attributes, whatever the subclass' constructor takes."""
         return _rebuild, (type(self), self.args, dict(self.__dict__))
@@ -359,6 +362,7 @@ class LogError(BubusError):
 class LogOpenError(LogError, OSError):
     """The log cannot be opened, locked or repaired."""
 
+    @override
     def __reduce__(self) -> Any:
         return OSError.__reduce__(self)
 
@@ -380,6 +384,7 @@ class LogWriteError(LogError, OSError):
     lines: tuple[bytes, ...] = ()
     """The lost lines, without `event_seq` and `event_crc`, for an `on_error` that wants to save them elsewhere."""
 
+    @override
     def __reduce__(self) -> Any:
         return OSError.__reduce__(self)
 

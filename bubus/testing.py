@@ -12,6 +12,8 @@ import contextlib
 import selectors
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from bubus._bus import EventBus
 from bubus.errors import NotSettledError, StuckLoopError
 
@@ -39,9 +41,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self) -> None:
-        self._virtual = _JumpingSelector()
+        self._virtual: Final = _JumpingSelector()
         super().__init__(self._virtual)
 
+    @override
     def time(self) -> float:
         """Return the virtual seconds since the loop was made."""
         return self._virtual.now
@@ -52,6 +55,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     now = 0.0
 
+    @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready:

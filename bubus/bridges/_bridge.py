@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypedDict, TypeVar, overload
 
 import attrs
+from typing_extensions import override
 
 from bubus._event import BaseEvent, is_event
 from bubus._handlers import Registry, Subscription, normalize_pattern
@@ -136,16 +137,17 @@ class Bridge:
         self.transport = transport
         """The engine's own interface; for what the bridge itself does not offer."""
 
-        self._key = key
-        self._registry = Registry(self.id, self.name)
+        self._key: Final = key
+        self._registry: Final = Registry(self.id, self.name)
         self._state: _State = "new"
         self._link = Link(self.name)
-        self._outbox = outbox if isinstance(outbox, Outbox | None) else Outbox(outbox)
-        self._window = window or Seen()
-        self._sender = Sender(transport, self._link, self._outbox, max_waiting)
-        self._requests = Requests(transport, self._link, max_event_bytes)
-        self._intake = Intake(transport, self._link, self._registry, self._window, limits)
+        self._outbox: Final = outbox if isinstance(outbox, Outbox | None) else Outbox(outbox)
+        self._window: Final = window or Seen()
+        self._sender: Final = Sender(transport, self._link, self._outbox, max_waiting)
+        self._requests: Final = Requests(transport, self._link, max_event_bytes)
+        self._intake: Final = Intake(transport, self._link, self._registry, self._window, limits)
 
+    @override
     def __repr__(self) -> str:
         return f"<{self.name} group={self.transport.group} {self._state}>"
 
@@ -205,7 +207,7 @@ class Bridge:
         end = loop.time() + timeout
         try:
             await self._intake.stop(timeout)
-            await asyncio.wait([loop.create_task(self._sender.drain())], timeout=max(0.0, end - loop.time()))
+            _ = await asyncio.wait([loop.create_task(self._sender.drain())], timeout=max(0.0, end - loop.time()))
         finally:
             await self._close()
 
@@ -320,10 +322,10 @@ class Bridge:
             raise OptionError(f"{self.name} only sends: give it a group to receive")
         if handler is not _UNSET:
             return self._subscribe(pattern, handler)
-        normalize_pattern(pattern)
+        _ = normalize_pattern(pattern)
 
         def decorate(function: object) -> object:
-            self._subscribe(pattern, function)
+            _ = self._subscribe(pattern, function)
             return function
 
         return decorate

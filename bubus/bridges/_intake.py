@@ -90,12 +90,12 @@ class Intake:
 
     def __init__(self, transport: Transport, link: Link, registry: Registry, window: Window, limits: Limits) -> None:
         self.tally = Tally()
-        self._transport = transport
-        self._link = link
-        self._registry = registry
-        self._window = window
-        self._limits = limits
-        self._decoder = EventDecoder(limits.max_event_bytes)
+        self._transport: Final = transport
+        self._link: Final = link
+        self._registry: Final = registry
+        self._window: Final = window
+        self._limits: Final = limits
+        self._decoder: Final = EventDecoder(limits.max_event_bytes)
         self._flights: dict[str, Flight] = {}
         self._finished: list[tuple[str, Flight]] = []
         """By id of the event: what is done, and not acknowledged yet."""
@@ -128,7 +128,7 @@ class Intake:
     async def _idle(self) -> None:
         while self._flights:
             self._changed.clear()
-            await self._changed.wait()
+            _ = await self._changed.wait()
 
     # -- receiving ---------------------------------------------------------------------------------------------------
 
@@ -150,12 +150,12 @@ class Intake:
     def _receive_no_more(self) -> None:
         if self._receiving is not None and not self._receiving.cancelled() and not self._receiving.cancelling():
             logger.error("a bus that was given to bridge.on() has been ended: nothing is received any more")
-            self._receiving.cancel()
+            _ = self._receiving.cancel()
 
     async def _room(self) -> int:
         while (room := self._limits.max_in_flight - len(self._flights)) <= 0:
             self._changed.clear()
-            await self._changed.wait()
+            _ = await self._changed.wait()
         return room
 
     def _try_to_take(self, delivery: Delivery) -> None:
@@ -339,7 +339,7 @@ class Intake:
         self._changed.set()
 
     async def _give_back(self, event_id: str, flight: Flight, delay: float) -> None:
-        self._flights.pop(event_id, None)
+        _ = self._flights.pop(event_id, None)
         self._changed.set()
         try:
             await self._transport.settle(flight.deliveries[-1:], Verdict.AGAIN, delay)
@@ -362,7 +362,7 @@ class _Again(Exception):  # noqa: N818 - says what to do
     """The delivery is to be made again."""
 
     def __init__(self, delay: float) -> None:
-        self.delay = delay
+        self.delay: Final = delay
         super().__init__(delay)
 
 

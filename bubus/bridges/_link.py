@@ -16,7 +16,7 @@ class Link:
     """Whether the server answers. Each outage is told once, and its end once."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._name: Final = name
         self._restored: asyncio.Future[None] | None = None
 
     @property
@@ -40,14 +40,14 @@ class Link:
     async def wait(self, seconds: float) -> None:
         """Wait until the server answers again, at most *seconds*."""
         if self._restored is not None:
-            await asyncio.wait([self._restored], timeout=seconds)
+            _ = await asyncio.wait([self._restored], timeout=seconds)
 
 
 class Patience:
     """Waits a little longer before each attempt, unless the server answers before."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self._link: Final = link
         self._seconds = _SHORTEST
 
     async def wait(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -63,8 +63,8 @@ class Outbox:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, fsync: Fsync = "always", limit: int = 100_000) -> None:
-        self._limit = checked_limit(limit)
-        self._options = Options(
+        self._limit: Final = checked_limit(limit)
+        self._options: Final = Options(
             path=path,
             fsync=fsync,
             ahead=True,
@@ -74,7 +74,7 @@ class Outbox:
             max_line_bytes=2 * MAX_LINE_BYTES,
             on_error="raise",
         )
-        self._disk = Disk()
+        self._disk: Final = Disk()
         self._opened: tuple[JournalWriter, LogLock, Graveyard] | None = None
         watch(self)
 
@@ -96,9 +96,9 @@ class Outbox:
             try:
                 self._disk.make_directory(path.parent)
                 lock = LogLock(self._disk, path)
-                stack.callback(lock.release)
+                _ = stack.callback(lock.release)
                 journal = Journal(self._disk, path, self._options.max_line_bytes)
-                stack.callback(journal.close)
+                _ = stack.callback(journal.close)
                 journal.open()
             except (OSError, Untrusted) as error:
                 if isinstance(error, LogOpenError):
@@ -106,7 +106,7 @@ class Outbox:
                 cause = error.cause if isinstance(error, Untrusted) else error
                 text = f"the outbox cannot be opened ({cause.strerror or cause})"
                 raise LogOpenError(cause.errno or errno.EIO, text, str(path)) from error
-            stack.pop_all()
+            _ = stack.pop_all()
         writer = JournalWriter(journal, Losses(path, "raise"), self._options.fsync)
         graveyard = Graveyard(self._disk, Clock(), lock, self._options)
         self._opened = writer, lock, graveyard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bubus._context import live_call
 from bubus._result import EventResult, Origin
@@ -29,9 +29,9 @@ class Requests:
     """Those of one bridge that wait for their results."""
 
     def __init__(self, transport: Transport, link: Link, max_bytes: int) -> None:
-        self._transport = transport
-        self._link = link
-        self._max_bytes = max_bytes
+        self._transport: Final = transport
+        self._link: Final = link
+        self._max_bytes: Final = max_bytes
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._reading: asyncio.Task[None] | None = None
 

@@ -50,10 +50,10 @@ class Sender:
         self.sent = 0
         """Messages that the server has taken."""
 
-        self._transport = transport
-        self._link = link
-        self._outbox = outbox
-        self._max_waiting = max_waiting
+        self._transport: Final = transport
+        self._link: Final = link
+        self._outbox: Final = outbox
+        self._max_waiting: Final = max_waiting
         self._queue: deque[Parcel] = deque()
         self._batch: list[Parcel] = []
         """What is being sent."""
@@ -101,7 +101,7 @@ class Sender:
     async def drain(self) -> None:
         """Return when nothing is left to be sent."""
         if self._task is not None:
-            await asyncio.wait([self._task])
+            _ = await asyncio.wait([self._task])
 
     async def stop(self) -> None:
         """Give up what is left; the outbox keeps its part."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bubus.errors import OptionError
 
@@ -42,7 +42,7 @@ class Seen:
     """
 
     def __init__(self, limit: int = 100_000) -> None:
-        self._limit = checked_limit(limit)
+        self._limit: Final = checked_limit(limit)
         self._ids: dict[str, None] = {}
 
     def has(self, event_id: str) -> bool:
@@ -83,12 +83,12 @@ class SeenFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], limit: int = 1_000_000) -> None:
-        self._limit = checked_limit(limit)
+        self._limit: Final = checked_limit(limit)
         self.path: Path = Path(path)
-        self._db = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = normal")
-        self._db.execute("create table if not exists seen (n integer primary key autoincrement, id text unique)")
+        self._db: Final = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        _ = self._db.execute("pragma journal_mode = wal")
+        _ = self._db.execute("pragma synchronous = normal")
+        _ = self._db.execute("create table if not exists seen (n integer primary key autoincrement, id text unique)")
 
     def has(self, event_id: str) -> bool:
         """Tell whether the event was done."""
@@ -124,18 +124,18 @@ class SeenFile:
         self._db.close()
 
     def _insert(self, keys: Sequence[str]) -> None:
-        self._db.executemany("insert or ignore into seen (id) values (?)", [(key,) for key in keys])
-        self._db.execute("delete from seen where n <= (select max(n) from seen) - ?", (self._limit,))
+        _ = self._db.executemany("insert or ignore into seen (id) values (?)", [(key,) for key in keys])
+        _ = self._db.execute("delete from seen where n <= (select max(n) from seen) - ?", (self._limit,))
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[None]:
-        self._db.execute("begin immediate")
+        _ = self._db.execute("begin immediate")
         try:
             yield
         except BaseException:
-            self._db.execute("rollback")
+            _ = self._db.execute("rollback")
             raise
-        self._db.execute("commit")
+        _ = self._db.execute("commit")
 
 
 def checked_limit(limit: int) -> int:

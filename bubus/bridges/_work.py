@@ -25,7 +25,7 @@ class HandBack(Exception):  # noqa: N818 - says what to do: nobody failed
     """The bus was stopped: another worker is to do it."""
 
     def __init__(self, *, for_good: bool) -> None:
-        self.for_good = for_good
+        self.for_good: Final = for_good
         """Whether the bus will never take an event again."""
 
 

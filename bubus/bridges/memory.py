@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 import attrs
-from typing_extensions import Unpack
+from typing_extensions import Unpack, override
 
 from bubus._ids import new_id
 from bubus.bridges import _base
@@ -38,7 +38,7 @@ class MemoryServer:
     """
 
     def __init__(self, *, dedupe_seconds: float = 120.0) -> None:
-        self.dedupe_seconds = dedupe_seconds
+        self.dedupe_seconds: Final = dedupe_seconds
         self._streams: dict[str, _Stream] = {}
         self._inboxes: dict[str, asyncio.Queue[bytes]] = {}
         self._is_down = False
@@ -75,7 +75,7 @@ class MemoryServer:
 
     def close_inbox(self, name: str) -> None:
         """Close an inbox; replies to it are dropped from now on."""
-        self._inboxes.pop(name, None)
+        _ = self._inboxes.pop(name, None)
 
     def drop_into(self, name: str, data: bytes) -> None:
         """Put *data* into an inbox, if it is open."""
@@ -134,7 +134,7 @@ class _Group:
             due, seq = self.dues[0]
             if seq in self.pending and self.pending[seq].due == due:
                 return due
-            heapq.heappop(self.dues)
+            _ = heapq.heappop(self.dues)
         return None
 
     def done(self, seq: int) -> None:
@@ -203,7 +203,7 @@ class _Stream:
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
-            await asyncio.wait([future], timeout=seconds)
+            _ = await asyncio.wait([future], timeout=seconds)
         finally:
             self._waiting.discard(future)
 
@@ -216,11 +216,11 @@ class _Stream:
         while len(self.entries) >= self.max_events:
             if self.entries[0].unread or not self.groups:
                 raise StreamFull(f"the stream holds max_events={self.max_events} that were not read by all")
-            self.entries.popleft()
+            _ = self.entries.popleft()
 
     def _forget_ids(self, now: float) -> None:
         while self._ids and next(iter(self._ids.values())) < now - self.dedupe_seconds:
-            self._ids.popitem(last=False)
+            _ = self._ids.popitem(last=False)
 
 
 class MemoryTransport:
@@ -243,10 +243,11 @@ class MemoryTransport:
         self.group: str | None = None if group is None else _base.checked_name("group", group)
         self.lease: float = _base.checked_lease(lease)
         self._shards = _base.checked_shards(shards)
-        self._max_events = max_events
-        self._server = server
+        self._max_events: Final = max_events
+        self._server: Final = server
         self._connected: tuple[MemoryServer, _Stream, asyncio.Queue[bytes]] | None = None
 
+    @override
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.stream} group={self.group}>"
 
@@ -260,7 +261,7 @@ class MemoryTransport:
         except BridgeUnavailable as error:
             raise BridgeConnectError(f"{self!r} cannot be used: {error}") from error
         stream = server.stream(self.stream, _base.wanted_shards(self._shards, ordered=ordered), self._max_events)
-        _base.agreed_shards(stream.shards, self.stream, self._shards, ordered=ordered)
+        _ = _base.agreed_shards(stream.shards, self.stream, self._shards, ordered=ordered)
         if self.group is not None:
             stream.join(self.group)
         self.origin = stream.origin
@@ -297,7 +298,7 @@ class MemoryTransport:
         due = asyncio.get_running_loop().time() + (self.lease if verdict is Verdict.WORKING else delay)
         for delivery in deliveries:
             if isinstance(delivery.place, _Letter):
-                stream.dead.pop(delivery.place.seq, None)
+                _ = stream.dead.pop(delivery.place.seq, None)
             elif verdict is Verdict.DONE:
                 self._group(stream).done(delivery.place)
             else:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import msgspec
-from typing_extensions import Unpack
+from typing_extensions import Unpack, override
 
 from bubus._ids import new_id
 from bubus._tasks import cancel
@@ -131,17 +131,17 @@ class NatsTransport:
         self._dead = f"{stream}-dead"
         self._wanted_shards = _base.checked_shards(shards)
         self._shards = 0
-        self._servers = [servers] if isinstance(servers, str) else list(servers)
-        self._settings = settings
-        self._domain = domain
-        self._prefix = "$JS.API" if domain is None else f"$JS.{_base.checked_name('domain', domain)}.API"
-        self._timeout = timeout
-        self._attempt = min(timeout, _base.ATTEMPT_SECONDS)
-        self._client_options = client
+        self._servers: Final = [servers] if isinstance(servers, str) else list(servers)
+        self._settings: Final = settings
+        self._domain: Final = domain
+        self._prefix: Final = "$JS.API" if domain is None else f"$JS.{_base.checked_name('domain', domain)}.API"
+        self._timeout: Final = timeout
+        self._attempt: Final = min(timeout, _base.ATTEMPT_SECONDS)
+        self._client_options: Final = client
         self._client: Client | None = None
         self._js: JetStreamContext
         self._link: Link
-        self._numbers = itertools.count(1)
+        self._numbers: Final = itertools.count(1)
         self._acks: dict[str, asyncio.Future[Msg]] = {}
         self._ack_inbox = ""
         self._pull_inbox = ""
@@ -157,6 +157,7 @@ class NatsTransport:
 
         self._last_error: object = None
 
+    @override
     def __repr__(self) -> str:
         servers = ", ".join(map(safe, self._servers))
         return f"<{type(self).__name__} {servers} {self.stream} group={self.group}>"
@@ -200,8 +201,8 @@ class NatsTransport:
         await self._until_ready(ordered=ordered)
         self.inbox = client.new_inbox()
         self._ack_inbox, self._pull_inbox = client.new_inbox(), client.new_inbox()
-        await client.subscribe(self.inbox, cb=self._on_reply)
-        await client.subscribe(f"{self._ack_inbox}.*", cb=self._on_ack)
+        _ = await client.subscribe(self.inbox, cb=self._on_reply)
+        _ = await client.subscribe(f"{self._ack_inbox}.*", cb=self._on_ack)
         await client.flush()
 
     async def _until_ready(self, *, ordered: bool) -> None:
@@ -284,7 +285,7 @@ class NatsTransport:
         shards = int(found.get(_SHARDS, "0"))
         self._shards = _base.agreed_shards(shards, self.stream, self._wanted_shards, ordered=ordered)
         self.origin = found.get(_ORIGIN) or f"{self.stream}@{info.created}"
-        await self._stream_info(
+        _ = await self._stream_info(
             StreamConfig(
                 name=self._dead,
                 subjects=[f"{self._dead}.>"],
@@ -357,9 +358,9 @@ class NatsTransport:
             except _LOST as error:
                 outcomes[index] = BridgeUnavailable(safe(error or type(error).__name__))
         if waiting:
-            await asyncio.wait([future for _, future in waiting.values()], timeout=self._attempt)
+            _ = await asyncio.wait([future for _, future in waiting.values()], timeout=self._attempt)
         for index, (token, future) in waiting.items():
-            self._acks.pop(token, None)
+            _ = self._acks.pop(token, None)
             outcomes[index] = _outcome(future)
         return outcomes
 
@@ -380,7 +381,7 @@ class NatsTransport:
         try:
             await client.publish(subject, message.body, reply=f"{self._ack_inbox}.{token}", headers=headers)
         except BaseException as error:
-            self._acks.pop(token, None)
+            _ = self._acks.pop(token, None)
             if isinstance(error, MaxPayloadError):
                 raise BridgeRefused(f"event {message.id} is larger than the server takes") from error
             raise
@@ -438,7 +439,7 @@ class NatsTransport:
         if self._arrived:
             return
         self._arrival = asyncio.get_running_loop().create_future()
-        await asyncio.wait([self._arrival], timeout=seconds)
+        _ = await asyncio.wait([self._arrival], timeout=seconds)
         self._arrival = None
 
     def _wake(self) -> None:
@@ -505,7 +506,7 @@ class NatsTransport:
 
     def _on_status(self, token: str, headers: Mapping[str, str]) -> None:
         """Take notice of the end of a pull: mostly its time is over."""
-        self._pulls.pop(token, None)
+        _ = self._pulls.pop(token, None)
         status = headers.get("Status")
         if status not in {"404", "408"}:
             self._is_stale = True
@@ -534,7 +535,7 @@ class NatsTransport:
         try:
             for delivery in deliveries:
                 if isinstance(delivery.place, _Letter):
-                    await self._js.delete_msg(self._dead, delivery.place.seq)
+                    _ = await self._js.delete_msg(self._dead, delivery.place.seq)
                 else:
                     await client.publish(delivery.place, word)
         except NotFoundError:
@@ -546,7 +547,7 @@ class NatsTransport:
 
     async def letters(self, limit: int) -> Sequence[Delivery]:
         """Read the dead stream from its beginning."""
-        self._connected()
+        _ = self._connected()
         found: list[Delivery] = []
         seq = 1
         try:
@@ -602,7 +603,7 @@ def _ack_fields(subject: str) -> tuple[str, str, str]:
 def _outcome(future: asyncio.Future[Msg]) -> Exception | None:
     """Return what became of a published message."""
     if not future.done():
-        future.cancel()
+        _ = future.cancel()
         return BridgeUnavailable("no acknowledgement came in time")
     try:
         problem = _problem_in(future.result())

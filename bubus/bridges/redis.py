@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
-from typing_extensions import Unpack
+from typing_extensions import Unpack, override
 
 from bubus._ids import new_id
 from bubus.bridges import _base
@@ -158,26 +158,27 @@ class RedisTransport:
         self._wanted_shards = _base.checked_shards(shards)
         self._shards = 0
         self._url = url
-        self._keep = (
+        self._keep: Final = (
             max(1, round(dedupe_seconds)),
             max_events or 0,
             0 if max_age is None else max(1, round(max_age * 1000)),
         )
         if cluster and wait_for_disk:
             raise OptionError("a cluster cannot be asked to wait for the disk: set appendfsync always there")
-        self._wait_for_disk = wait_for_disk
-        self._cluster = cluster
-        self._timeout = timeout
-        self._attempt = min(timeout, _base.ATTEMPT_SECONDS)
-        self._client_options = client
+        self._wait_for_disk: Final = wait_for_disk
+        self._cluster: Final = cluster
+        self._timeout: Final = timeout
+        self._attempt: Final = min(timeout, _base.ATTEMPT_SECONDS)
+        self._client_options: Final = client
         self._client: Redis | RedisCluster | None = None
-        self._member = new_id()
+        self._member: Final = new_id()
         self._next_claim = 0.0
         self._at_work = 0
         """Deliveries that were taken here and not settled, where order is kept."""
 
-        self._freed = asyncio.Event()
+        self._freed: Final = asyncio.Event()
 
+    @override
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {safe(self._url)} {self.stream} group={self.group}>"
 
@@ -501,9 +502,9 @@ def _delivery(key: str, entry: Entry, attempt: int, *, is_dead: bool = False) ->
 async def _wait(event: asyncio.Event, seconds: float) -> None:
     waiting = asyncio.ensure_future(event.wait())
     try:
-        await asyncio.wait([waiting], timeout=seconds)
+        _ = await asyncio.wait([waiting], timeout=seconds)
     finally:
-        waiting.cancel()
+        _ = waiting.cancel()
 
 
 class RedisBridge(Bridge):

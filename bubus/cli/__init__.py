@@ -26,7 +26,7 @@ def refusal(problem: ModuleNotFoundError) -> Callable[[], None]:
     message = MissingExtraError(f"the command line needs {package}: pip install 'bubus[cli]'")
 
     def refuse() -> None:
-        sys.stderr.write(f"bubus: {message}\n")
+        _ = sys.stderr.write(f"bubus: {message}\n")
         raise SystemExit(2)
 
     return refuse

@@ -81,7 +81,7 @@ def in_bytes(data: bytes) -> Iterator[Damage]:
     if not data.strip():
         yield Damage(Kind.EMPTY_LINE, "the line is empty")
     try:
-        data.decode()
+        _ = data.decode()
     except UnicodeDecodeError as error:
         yield Damage(Kind.BAD_UTF8, f"byte {error.start} is no UTF-8: {error.reason}")
     if _too_deep(data):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
+from typing_extensions import override
 
 from bubus._tree import escape
 from bubus.cli._statistics import LogStatistics
@@ -42,6 +43,7 @@ class ConditionType(click.ParamType[Condition]):
 
     name = "condition"
 
+    @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
         """Parse it."""
         try:

@@ -46,7 +46,7 @@ class Reader:
         if first != line.number:
             return Damage(Kind.DUPLICATE_ID, f"order_id: {order.order_id!r} is that of line {first}")
         if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
+            _ = self._seen.popitem(last=False)
         return None
 
 

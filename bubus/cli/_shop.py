@@ -49,14 +49,14 @@ class Shop:
 
     def open(self) -> None:
         """Register the handlers and connect the buses."""
-        self.orders.on(OrderPlaced, self.fulfil)
-        self.orders.on(StockRequested, self.reserve)
-        self.orders.on(ShipmentBooked, self.book)
-        self.orders.on(OrderRefused, self.apologise)
-        self.payments.on(PaymentRequested, self.authorise)
-        self.audit.on("*", self.record)
-        self.orders.on("*", self.payments.dispatch)
-        self.payments.on("*", self.audit.dispatch)
+        _ = self.orders.on(OrderPlaced, self.fulfil)
+        _ = self.orders.on(StockRequested, self.reserve)
+        _ = self.orders.on(ShipmentBooked, self.book)
+        _ = self.orders.on(OrderRefused, self.apologise)
+        _ = self.payments.on(PaymentRequested, self.authorise)
+        _ = self.audit.on("*", self.record)
+        _ = self.orders.on("*", self.payments.dispatch)
+        _ = self.payments.on("*", self.audit.dispatch)
 
     async def fulfil(self, order: OrderPlaced) -> Outcome:
         """Have the order paid, its goods put aside and sent; each step is an event of its own."""
@@ -68,7 +68,7 @@ class Shop:
         except TimeoutError as error:
             return await self._refuse(order, Outcome.BACKORDERED, error)
         shipment = ShipmentBooked(order_id=order.order_id, shipping=order.shipping)
-        await self.orders.dispatch(shipment).event_result()
+        _ = await self.orders.dispatch(shipment).event_result()
         return Outcome.SHIPPED
 
     async def authorise(self, request: PaymentRequested) -> str:
@@ -99,17 +99,17 @@ class Shop:
         request = PaymentRequested(
             order_id=order.order_id, amount=order.total, currency=order.currency, payment=order.payment
         )
-        await self.orders.dispatch(request).event_result()
+        _ = await self.orders.dispatch(request).event_result()
 
     async def _reserve_all(self, order: OrderPlaced) -> None:
-        await asyncio.gather(*(self._reserve_one(order.order_id, item) for item in order.items))
+        _ = await asyncio.gather(*(self._reserve_one(order.order_id, item) for item in order.items))
 
     async def _reserve_one(self, order_id: str, item: Item) -> None:
         request = StockRequested(order_id=order_id, item=item, event_timeout=_PATIENCE.get(_region(item)))
-        await self.orders.dispatch(request).event_result()
+        _ = await self.orders.dispatch(request).event_result()
 
     async def _refuse(self, order: OrderPlaced, outcome: Outcome, error: Exception) -> Outcome:
-        await self.orders.dispatch(OrderRefused(order_id=order.order_id, outcome=outcome, reason=str(error)))
+        _ = await self.orders.dispatch(OrderRefused(order_id=order.order_id, outcome=outcome, reason=str(error)))
         return outcome
 
 

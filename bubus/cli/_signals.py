@@ -12,10 +12,10 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
     def tell(number: int, _: object) -> None:
         if loop.is_closed():  # the work is done: the signal means again what it meant before
-            signal.signal(number, signal.SIG_DFL)
+            _ = signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         else:
-            loop.call_soon_threadsafe(stop.set)
+            _ = loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, tell)  # only the loops of Unix take signals themselves
+        _ = signal.signal(number, tell)  # only the loops of Unix take signals themselves

@@ -68,11 +68,11 @@ class Supervisor:
     """
 
     def __init__(self, command: Sequence[str], processes: int, timeout: float, say: Callable[[str], None]) -> None:
-        self._command = command
-        self._timeout = timeout
-        self._say = say
-        self._stop = asyncio.Event()
-        self._seats = [Seat(number) for number in range(1, processes + 1)]
+        self._command: Final = command
+        self._timeout: Final = timeout
+        self._say: Final = say
+        self._stop: Final = asyncio.Event()
+        self._seats: Final = [Seat(number) for number in range(1, processes + 1)]
         self._exit_code = 0
 
     async def run(self, show: Callable[[str], None] | None) -> int:
@@ -80,10 +80,10 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         stop_on_signals(self._stop)
         showing = loop.create_task(self._show(show)) if show is not None else None
-        await asyncio.gather(*(self._keep(seat) for seat in self._seats))
+        _ = await asyncio.gather(*(self._keep(seat) for seat in self._seats))
         if showing is not None:
-            showing.cancel()
-            await asyncio.wait([showing])
+            _ = showing.cancel()
+            _ = await asyncio.wait([showing])
         return self._exit_code
 
     async def _keep(self, seat: Seat) -> None:
@@ -105,7 +105,7 @@ class Supervisor:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._stop.wait()
+                _ = await self._stop.wait()
 
     async def _run_one(self, seat: Seat) -> int:
         seat.process = process = await asyncio.create_subprocess_exec(
@@ -116,8 +116,8 @@ class Supervisor:
         )
         reading = asyncio.get_running_loop().create_task(self._read(seat, process))
         stopping = asyncio.get_running_loop().create_task(self._stop.wait())
-        await asyncio.wait([reading, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        _ = await asyncio.wait([reading, stopping], return_when=asyncio.FIRST_COMPLETED)
+        _ = stopping.cancel()
         code = await self._end(process)
         await reading
         seat.leave()

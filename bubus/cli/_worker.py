@@ -111,7 +111,7 @@ async def work(job: Job, report: Callable[[Mapping[str, object]], None]) -> None
     stop = asyncio.Event()
     _stop_when_told(stop)
     bus, bridge = load_bus(job.target), make_bridge(job)
-    bridge.on("*", bus.dispatch)
+    _ = bridge.on("*", bus.dispatch)
     await bridge.start()
     try:
         await _report_until(stop, bridge, report)
@@ -130,7 +130,7 @@ async def _report_until(stop: asyncio.Event, bridge: Bridge, report: Callable[[M
         before = now
         with suppress(TimeoutError):
             async with asyncio.timeout(STATUS_SECONDS):
-                await stop.wait()
+                _ = await stop.wait()
 
 
 def _stop_when_told(stop: asyncio.Event) -> None:
@@ -144,10 +144,10 @@ def _await_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) ->
     while os.read(0, 4096):
         pass
     with suppress(RuntimeError):  # the loop is closed: the work is done
-        loop.call_soon_threadsafe(stop.set)
+        _ = loop.call_soon_threadsafe(stop.set)
 
 
 def print_status(status: Mapping[str, object]) -> None:
     """Tell the supervisor, one line of JSON at a time."""
-    sys.stdout.write(f"{STATUS_MARK}{json.dumps(status)}\n")
-    sys.stdout.flush()
+    _ = sys.stdout.write(f"{STATUS_MARK}{json.dumps(status)}\n")
+    _ = sys.stdout.flush()
