@@ -14,7 +14,7 @@ from bubus.errors import BusStopped, NotRunningError, OptionTypeError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._scheduler import Scheduler
 
 
@@ -44,7 +44,7 @@ class QueueView:
         """Tell whether `dispatch` outside handlers would raise `CapacityError`."""
         return 0 < self.maxsize <= self.qsize()
 
-    def __iter__(self) -> Iterator[BaseEvent[Any]]:
+    def __iter__(self) -> Iterator[AnyEvent]:
         return iter(self._scheduler.queued_events())
 
     def __len__(self) -> int:

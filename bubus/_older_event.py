@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
 
 from typing_extensions import override
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from bubus._bus import EventBus
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._result import ResultStatus
 
 
@@ -39,7 +39,7 @@ class CompletedSignal:
 
     __slots__ = ("_event",)
 
-    def __init__(self, event: BaseEvent[Any]) -> None:
+    def __init__(self, event: AnyEvent) -> None:
         self._event: Final = event
 
     def is_set(self) -> bool:
@@ -106,7 +106,7 @@ class OlderEvent:
 
     def event_result_update(
         self, handler: Callable[..., object], eventbus: EventBus | None = None, **update: Unpack[ResultUpdate]
-    ) -> EventResult[Any]:
+    ) -> EventResult[object]:
         """
         Make or change the record of *handler* by hand, and return it.
 
@@ -129,18 +129,18 @@ class OlderEvent:
         return record
 
 
-def _event(event: OlderEvent) -> BaseEvent[Any]:
-    return cast("BaseEvent[Any]", event)
+def _event(event: OlderEvent) -> AnyEvent:
+    return cast("AnyEvent", event)
 
 
-def _descendants(event: BaseEvent[Any]) -> Iterator[BaseEvent[Any]]:
+def _descendants(event: AnyEvent) -> Iterator[AnyEvent]:
     todo = event.event_children
     for child in todo:  # grows as it is walked: a tree of any depth needs no stack
         todo += child.event_children
         yield child
 
 
-def _state_by_hand(event: BaseEvent[Any]) -> EventState:
+def _state_by_hand(event: AnyEvent) -> EventState:
     state = EventState(NO_LOOP, {}, (), open_work=0)
     set_state(event, state)
     return state
@@ -150,7 +150,7 @@ def _origin(handler: Callable[..., object]) -> Origin:
     return Origin(identified_name(handler), handler_name(handler), "", "EventBus")
 
 
-def _cancel_pending(child: BaseEvent[Any], error: BaseException) -> None:
+def _cancel_pending(child: AnyEvent, error: BaseException) -> None:
     state = state_of(child)
     for share in () if state is None else state.shares:
         if share.stage is not DONE:
@@ -174,7 +174,7 @@ def _check_update(update: ResultUpdate) -> None:
         raise OptionError(f"status={describe_value(status)} must be pending, started, completed or error")
 
 
-def _apply(event: BaseEvent[Any], state: EventState, record: EventResult[Any], update: ResultUpdate) -> None:
+def _apply(event: AnyEvent, state: EventState, record: EventResult[object], update: ResultUpdate) -> None:
     if "timeout" in update:
         record.timeout = update["timeout"]
     error, status = _error_of(update), update.get("status", "pending")
@@ -197,7 +197,7 @@ def _error_of(update: ResultUpdate) -> BaseException | None:
     return RuntimeError(error) if isinstance(error, str) else error
 
 
-def _settle(event: BaseEvent[Any], record: EventResult[Any], value: object, error: BaseException | None) -> None:
+def _settle(event: AnyEvent, record: EventResult[object], value: object, error: BaseException | None) -> None:
     started = record.started_at
     duration = 0.0 if started is None else max(time() - started.timestamp(), 0.0)
     check = type(event).__event_result__

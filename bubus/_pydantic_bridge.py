@@ -16,7 +16,7 @@ from bubus._constraints import is_constraint, limited, limits_in
 from bubus._faults import Invalid, refuse
 from bubus._marks import Limits, ValueSerializer, ValueValidator
 from bubus._narrow import is_class
-from bubus._pydantic import is_foreign, pydantic
+from bubus._pydantic import is_foreign, present
 from bubus._types import MISSING
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def told(items: Iterable[Any]) -> Iterator[Any]:
         if isinstance(item, Limits):
             yield from _limits(item)
         elif isinstance(item, ValueValidator):
-            yield getattr(pydantic(), f"{item.mode.title()}Validator")(item.function)
+            yield getattr(present(), f"{item.mode.title()}Validator")(item.function)
         elif isinstance(item, ValueSerializer):
             yield _serializer(item)
         elif is_constraint(item) and not type(item).__module__.startswith("annotated_types"):
-            yield pydantic().AfterValidator(raising(limited(lambda value: value, limits_in([item])), "value"))
+            yield present().AfterValidator(raising(limited(lambda value: value, limits_in([item])), "value"))
         else:
             yield item
 
@@ -72,13 +72,13 @@ def _limits(item: Limits) -> Iterator[Any]:
     said = {name: value for name, value in attrs.asdict(item, recurse=False).items() if value is not None}
     text = {name: said.pop(name) for name in _TEXT if name in said}
     if text:
-        yield pydantic().StringConstraints(**text)
+        yield present().StringConstraints(**text)
     if said:
-        yield pydantic().Field(**said)
+        yield present().Field(**said)
 
 
 def _serializer(item: ValueSerializer) -> Any:
-    kind = getattr(pydantic(), f"{item.mode.title()}Serializer")
+    kind = getattr(present(), f"{item.mode.title()}Serializer")
     returns = {} if item.return_type is MISSING else {"return_type": item.return_type}
     return kind(item.function, when_used=item.when_used, **returns)
 

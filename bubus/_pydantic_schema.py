@@ -21,7 +21,7 @@ from bubus._faults import Invalid, refuse
 from bubus._fields import evaluated
 from bubus._mode import LAX, LAX_JSON, STRICT, STRICT_JSON, WIRE
 from bubus._picks import picks_of
-from bubus._pydantic import pydantic
+from bubus._pydantic import present
 from bubus._pydantic_bridge import bridged
 from bubus._pydantic_values import in_log, refuse_other
 from bubus._types import MISSING
@@ -110,7 +110,7 @@ def _fields_schema(cls: Any, handler: Any, schemas: Any) -> Any:
 
 def _field_schema(info: FieldInfo, handler: Any, schemas: Any) -> Any:
     shown = {name: value for name in _SHOWN if (value := getattr(info, name)) is not None}
-    schema = handler.generate_schema(typing.Annotated[described(info.full_annotation), pydantic().Field(**shown)])
+    schema = handler.generate_schema(typing.Annotated[described(info.full_annotation), present().Field(**shown)])
     if not info.is_required():
         default = (
             {"default": info.default} if info.default is not MISSING else {"default_factory": info.default_factory}

@@ -17,7 +17,8 @@ import attrs
 from bubus._dump import dump
 from bubus._faults import Fault, Invalid
 from bubus._mode import LAX, WIRE, Level, Mode
-from bubus._pydantic import is_foreign, pydantic
+from bubus._narrow import kind_of
+from bubus._pydantic import is_foreign, present
 from bubus._pydantic_bridge import UNIONS, Native, bridged, raising
 from bubus._pydantic_error import listed
 from bubus._pydantic_values import in_log, refuse_masked, refuse_other
@@ -77,7 +78,7 @@ def _has_opaque_item(annotation: Any) -> bool:
     items: tuple[Any, ...] = (
         typing.get_args(annotation)[1:] if typing.get_origin(annotation) is typing.Annotated else ()
     )
-    return any(is_foreign(item) or is_foreign(type(item)) for item in items)
+    return any(is_foreign(item) or is_foreign(kind_of(item)) for item in items)
 
 
 def adapter(annotation: Any, owner: str, mode: Mode) -> Any:
@@ -87,7 +88,7 @@ def adapter(annotation: Any, owner: str, mode: Mode) -> Any:
     Raises:
         DefinitionError: If it cannot make one.
     """
-    module = pydantic()
+    module = present()
     config = _WIRE_CONFIG if mode.base64 else _CONFIG
     try:
         return _configured(module, annotation, config)
@@ -123,7 +124,7 @@ def adapted_check(annotation: Any, compiler: Compiles) -> Check:
                 raise
             raise Invalid([Fault.of_error(one) for one in faults]) from None
         except (RuntimeError, TypeError) as error:
-            if not isinstance(error, pydantic().PydanticUserError):
+            if not isinstance(error, present().PydanticUserError):
                 raise
             raise DefinitionError(f"{owner}: {error}") from error  # a name in it is still not known
 

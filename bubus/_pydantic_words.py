@@ -28,7 +28,7 @@ from bubus._marks import (
     ValueValidator,
 )
 from bubus._narrow import kind_of
-from bubus._pydantic import pydantic
+from bubus._pydantic import present, pydantic
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
@@ -147,7 +147,7 @@ def _aliases(info: Any) -> dict[str, Any]:
 def _discriminator(info: Any) -> list[Any]:
     if info.discriminator is None:
         return []
-    return [pydantic().Discriminator(info.discriminator) if isinstance(info.discriminator, str) else info.discriminator]
+    return [present().Discriminator(info.discriminator) if isinstance(info.discriminator, str) else info.discriminator]
 
 
 def _refuse_unknown(info: Any) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import attrs
 
 from bubus._context import current_call, live_call
-from bubus._event import is_event
+from bubus._event import AnyEvent, is_event
 from bubus._expect import Expectation, Waiting
 from bubus._state import DONE, QUEUED, accepted_state, state_of
 from bubus._tree import describe_error, describe_value, escape
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bubus._bus import EventBus
-    from bubus._event import BaseEvent
     from bubus._scheduler import Scheduler
     from bubus._state import Share
 
@@ -54,8 +53,8 @@ class Steps:
     _scheduler: Scheduler
 
     async def step(
-        self, event: BaseEvent[Any] | None = None, timeout: float | None = None, wait_for_timeout: float = 0.1
-    ) -> BaseEvent[Any] | None:
+        self, event: AnyEvent | None = None, timeout: float | None = None, wait_for_timeout: float = 0.1
+    ) -> AnyEvent | None:
         """
         Run the next event of the queue, or *event*, and return it when its handlers on this bus have run.
 
@@ -72,7 +71,7 @@ class Steps:
             await self.process_event(found, timeout=timeout)
         return found
 
-    async def process_event(self, event: BaseEvent[Any], timeout: float | None = None) -> None:
+    async def process_event(self, event: AnyEvent, timeout: float | None = None) -> None:
         """
         Run *event* on this bus at once, and return when its handlers have run; one that has run is left as it is.
 
@@ -98,7 +97,7 @@ class Steps:
         await scheduler.until_done(share)
 
     async def execute_handler(
-        self, event: BaseEvent[Any], handler: Callable[[Any], Any], timeout: float | None = None
+        self, event: AnyEvent, handler: Callable[[Any], Any], timeout: float | None = None
     ) -> Any:
         """
         Run one handler for *event* at once, and return its value; the record is in `event_results`.
@@ -122,13 +121,13 @@ class Steps:
         scheduler.begin_by_hand(share, timeout, (record,))
         return await state.results[record.id]
 
-    def _accepted(self, event: BaseEvent[Any]) -> Share | None:
+    def _accepted(self, event: AnyEvent) -> Share | None:
         """Return this bus' share of *event*, accepting it if that has not been done; None if it is complete."""
         if _is_new(event, self._scheduler):
             self._scheduler.accept(event, cast("EventBus", self))
         return self._scheduler.share_of(event)
 
-    async def _next_event(self, seconds: float) -> BaseEvent[Any] | None:
+    async def _next_event(self, seconds: float) -> AnyEvent | None:
         handed = _handed.get()
         if handed is not None and handed.share.runner is self._scheduler and not handed.taken:
             handed.taken = True
@@ -156,12 +155,12 @@ def _is_new(event: object, scheduler: Scheduler) -> bool:
     return state is None or scheduler.bus_id not in state.bus_ids
 
 
-async def _next_in_turn(scheduler: Scheduler) -> BaseEvent[Any]:
+async def _next_in_turn(scheduler: Scheduler) -> AnyEvent:
     await scheduler.until_free()
     head = scheduler.head()
     if head is not None:
         return head.event
-    future: asyncio.Future[BaseEvent[Any]] = asyncio.get_running_loop().create_future()
+    future: asyncio.Future[AnyEvent] = asyncio.get_running_loop().create_future()
     return await Expectation(Waiting("*", (), None, None, future), scheduler.expectations)
 
 

@@ -65,12 +65,12 @@ BubusError
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 
 def _rebuild(cls: type[BubusError], args: tuple[object, ...], state: dict[str, object]) -> BubusError:
@@ -84,13 +84,28 @@ class BubusError(Exception):
     """Root of all errors of bubus."""
 
     @override
-    def __reduce__(self) -> tuple[Callable[..., BubusError], tuple[object, ...]]:
+    def __reduce__(self) -> str | tuple[object, ...]:
         """Pickle by message and attributes, whatever the subclass' constructor takes."""
         return _rebuild, (type(self), self.args, dict(self.__dict__))
 
 
 class DefinitionError(BubusError, TypeError):
     """A class that cannot be an event: a reserved name or a type nobody can check."""
+
+
+class ErrorDetails(TypedDict):
+    """One fault, as `ValidationError.errors` lists it."""
+
+    type: str
+    loc: tuple[int | str, ...]
+    """Field, and the way into its value."""
+
+    msg: str
+    input: object
+    """The value."""
+
+    ctx: NotRequired[dict[str, object]]
+    """The facts in the message."""
 
 
 class ValidationError(BubusError, ValueError):
@@ -103,14 +118,14 @@ class ValidationError(BubusError, ValueError):
     title: str
     """Name of the class that refused the values."""
 
-    def __init__(self, title: str, errors: Sequence[dict[str, Any]], hide_input: bool = False) -> None:
+    def __init__(self, title: str, errors: Sequence[ErrorDetails], hide_input: bool = False) -> None:
         self.title = title
-        self._errors = list(errors)
+        self._errors: list[ErrorDetails] = list(errors)
         super().__init__(report(title, self._errors, hide_input=hide_input))
 
     def errors(
         self, *, include_url: bool = False, include_context: bool = True, include_input: bool = True
-    ) -> list[dict[str, Any]]:
+    ) -> list[ErrorDetails]:
         """
         Return one dict per fault: ``type``, ``loc`` (a tuple), ``msg``, ``input`` and maybe ``ctx``.
 
@@ -121,7 +136,8 @@ class ValidationError(BubusError, ValueError):
         """
         del include_url
         hidden = {*["ctx"] * (not include_context), *["input"] * (not include_input)}
-        return [{name: fact for name, fact in error.items() if name not in hidden} for error in self._errors]
+        shown = [{name: fact for name, fact in error.items() if name not in hidden} for error in self._errors]
+        return cast("list[ErrorDetails]", shown)
 
     def error_count(self) -> int:
         """Return the number of faults."""
@@ -140,7 +156,7 @@ class ValidationError(BubusError, ValueError):
         return json.dumps(found, indent=indent, default=str, separators=None if indent else (",", ":"))
 
 
-def report(title: str, errors: Sequence[dict[str, Any]], *, hide_input: bool = False) -> str:
+def report(title: str, errors: Sequence[ErrorDetails], *, hide_input: bool = False) -> str:
     """Return the text of a `ValidationError`."""
     lines = [f"{len(errors)} validation error{'s' * (len(errors) != 1)} for {title}"]
     for error in errors:
@@ -312,7 +328,7 @@ class NotRetryableError(BubusError, TypeError):
     """`retry` was put on something whose calls it cannot repeat."""
 
 
-class MissingExtraError(BubusError, ImportError):
+class MissingExtraError(BubusError, ImportError):  # pyright: ignore[reportUnsafeMultipleInheritance] - nothing before calls it
     """An optional dependency is not installed."""
 
 
@@ -363,7 +379,7 @@ class LogOpenError(LogError, OSError):
     """The log cannot be opened, locked or repaired."""
 
     @override
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> str | tuple[object, ...]:
         return OSError.__reduce__(self)
 
 
@@ -385,7 +401,7 @@ class LogWriteError(LogError, OSError):
     """The lost lines, without `event_seq` and `event_crc`, for an `on_error` that wants to save them elsewhere."""
 
     @override
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> str | tuple[object, ...]:
         return OSError.__reduce__(self)
 
 

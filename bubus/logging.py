@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypeIs
 
-from bubus._event import BaseEvent, is_event, result_row, tree_row
+from bubus._event import AnyEvent, is_event, result_row, tree_row
 from bubus._tree import describe_value, escape, render
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def log_eventbus_tree(eventbus: EventBus) -> str:
 
 
 def log_event_tree(
-    event: BaseEvent[Any],
+    event: AnyEvent,
     indent: str = "",
     is_last: bool = True,
-    child_events_by_parent: Mapping[str | None, Sequence[BaseEvent[Any]]] | None = None,
+    child_events_by_parent: Mapping[str | None, Sequence[AnyEvent]] | None = None,
 ) -> str:
     """
     Return *event*, its handlers' results and its children as a tree.
@@ -57,17 +57,17 @@ def log_event_tree(
 
 
 def log_eventresult_tree(
-    result: EventResult[Any],
+    result: EventResult[object],
     indent: str = "",
     is_last: bool = True,
-    child_events_by_parent: Mapping[str | None, Sequence[BaseEvent[Any]]] | None = None,
+    child_events_by_parent: Mapping[str | None, Sequence[AnyEvent]] | None = None,
 ) -> str:
     """Return *result* and the events that its handler dispatched as a tree; see `log_event_tree`."""
     del child_events_by_parent
     return _indented(result_row(result), indent, last=is_last)
 
 
-def log_timeout_tree(event: BaseEvent[Any], timed_out_result: EventResult[Any]) -> None:
+def log_timeout_tree(event: AnyEvent, timed_out_result: EventResult[object]) -> None:
     """Log at WARNING the tree of *event*, in which the handler of *timed_out_result* exceeded its time."""
     logger.warning(
         "handler %s exceeded %s s:\n%s",

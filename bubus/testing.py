@@ -20,7 +20,7 @@ from bubus.errors import NotSettledError, StuckLoopError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._result import EventResult
 
 __all__ = ["VirtualTimeLoop", "assert_settled", "settle", "settled"]
@@ -160,7 +160,7 @@ def _alive() -> list[EventBus]:
     return sorted(EventBus.all_instances, key=lambda bus: bus.id)
 
 
-def _unfinished(buses: Iterable[EventBus]) -> list[BaseEvent[Any]]:
+def _unfinished(buses: Iterable[EventBus]) -> list[AnyEvent]:
     return [event for bus in buses for event in (*bus.events_pending, *bus.events_started)]
 
 
@@ -182,7 +182,7 @@ def _wrong_counts(bus: EventBus) -> Iterator[str]:
         yield f"{count.pending} pending and {count.started} started events"
 
 
-def _unfinished_event(event: BaseEvent[Any]) -> str:
+def _unfinished_event(event: AnyEvent) -> str:
     results = ", ".join(f"{result.handler_name} {result.status}" for result in event.event_results.values())
     return f"{event.event_type} {event.event_id} is {event.event_status} ({results or 'no results'})"
 
@@ -195,5 +195,5 @@ def _false_completions(bus: EventBus) -> Iterator[str]:
             yield f"completed with an open result: {_unfinished_event(event)}"
 
 
-def _is_open(result: EventResult[Any]) -> bool:
+def _is_open(result: EventResult[object]) -> bool:
     return result.status not in {"completed", "error"} or result.completed_at is None

@@ -89,7 +89,7 @@ async def stored(bridge: Bridge) -> int:
     if isinstance(bridge, NatsBridge):
         info = await transport._js.stream_info(transport.stream)
         return int(info.state.messages)
-    return sum([await transport._do("XLEN", key) for key in transport._keys])
+    return sum([await transport._server.execute_command("XLEN", key) for key in transport._keys])
 
 
 class Effects:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from zlib import crc32
 
 import attrs
@@ -63,7 +63,7 @@ class Delivery:
     attempt: int
     """How often it was delivered to this group, from 1."""
 
-    place: Any
+    place: object
     """How the transport finds it again."""
 
 
@@ -215,7 +215,7 @@ def agreed_shards(found: int, stream: str, shards: int | None, *, ordered: bool)
     if ordered and not found:
         raise OptionError(
             f"stream {stream!r} was made without shards, so key= cannot keep its events in order: make it anew with "
-            f"shards={KEYED_SHARDS} on the side that starts first, or leave key= out"
+            + f"shards={KEYED_SHARDS} on the side that starts first, or leave key= out"
         )
     return found
 

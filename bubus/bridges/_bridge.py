@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypedDict, TypeVar, overload
 
 import attrs
 from typing_extensions import override
 
-from bubus._event import BaseEvent, is_event
-from bubus._handlers import Registry, Subscription, normalize_pattern
+from bubus._event import AnyEvent, is_event
+from bubus._handlers import AnyHandler, Registry, Subscription, normalize_pattern
 from bubus._ids import new_id
 from bubus._tree import describe_value
 from bubus.bridges import _wire
@@ -26,16 +25,20 @@ from bubus.errors import BridgeStateError, NotAnEventError, OptionError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from types import TracebackType
 
     from bubus._bus import EventClass, HandlerDecorator, HandlerReturn, NamedDecorator
     from bubus.bridges._base import Transport
 
-E = TypeVar("E", bound=BaseEvent[Any])
+E = TypeVar("E", bound="AnyEvent")
 R = TypeVar("R")
 
-KeyFunction: TypeAlias = Callable[[Any], object]
-"""Returns what events of one kind have in common, such as the number of their order; None for an event without."""
+KeyFunction: TypeAlias = AnyHandler
+"""
+A callable of one event: returns what events of one kind have in common, such as the number of their order; None for an
+event without.
+"""
 
 OutboxLike: TypeAlias = "Outbox | str | os.PathLike[str] | None"
 
@@ -134,13 +137,13 @@ class Bridge:
             raise OptionError(f"max_waiting={max_waiting} must be at least 1")
         self.id: str = new_id()
         self.name: str = f"{type(self).__name__}({transport.stream})"
-        self.transport = transport
+        self.transport: Transport = transport
         """The engine's own interface; for what the bridge itself does not offer."""
 
         self._key: Final = key
         self._registry: Final = Registry(self.id, self.name)
         self._state: _State = "new"
-        self._link = Link(self.name)
+        self._link: Final = Link(self.name)
         self._outbox: Final = outbox if isinstance(outbox, Outbox | None) else Outbox(outbox)
         self._window: Final = window or Seen()
         self._sender: Final = Sender(transport, self._link, self._outbox, max_waiting)
@@ -232,7 +235,7 @@ class Bridge:
 
     # -- out ---------------------------------------------------------------------------------------------------------
 
-    async def dispatch(self, event: BaseEvent[Any]) -> None:
+    async def dispatch(self, event: AnyEvent) -> None:
         """
         Return when the server has *event*, or the outbox: a handler for ``bus.on("*", bridge.dispatch)``.
 
@@ -277,7 +280,7 @@ class Bridge:
 
         return await self._requests.ask(event, send, timeout)
 
-    def _message(self, event: BaseEvent[Any], *, reply: str = "", group: str = "") -> Message | None:
+    def _message(self, event: AnyEvent, *, reply: str = "", group: str = "") -> Message | None:
         self._check()
         if not is_event(event):
             raise NotAnEventError(f"cannot send {describe_value(event)}: make an instance of a BaseEvent subclass")
@@ -295,7 +298,7 @@ class Bridge:
     @overload
     def on(self, pattern: EventClass[E, R], handler: Callable[[E], HandlerReturn[R, E]], /) -> Subscription: ...
     @overload
-    def on(self, pattern: str, handler: Callable[[BaseEvent[Any]], object], /) -> Subscription: ...
+    def on(self, pattern: str, handler: Callable[[AnyEvent], object], /) -> Subscription: ...
     @overload
     def on(self, pattern: str, handler: Callable[[E], object], /) -> Subscription: ...
     @overload

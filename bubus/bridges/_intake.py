@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from contextvars import Context
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -26,7 +26,7 @@ from bubus.errors import AlreadyDispatchedError, BridgeError, BridgeUnavailable,
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._handlers import Handler, Registry
     from bubus._result import EventResult
     from bubus.bridges._base import Transport
@@ -89,7 +89,7 @@ class Intake:
     """Receives for one group."""
 
     def __init__(self, transport: Transport, link: Link, registry: Registry, window: Window, limits: Limits) -> None:
-        self.tally = Tally()
+        self.tally: Final = Tally()
         self._transport: Final = transport
         self._link: Final = link
         self._registry: Final = registry
@@ -184,7 +184,7 @@ class Intake:
         else:
             self._begin(event_id, delivery, self._work_for(event, delivery, head))
 
-    def _work_for(self, event: BaseEvent[Any], delivery: Delivery, head: Head) -> Awaitable[bool] | None:
+    def _work_for(self, event: AnyEvent, delivery: Delivery, head: Head) -> Awaitable[bool] | None:
         """Return what is to be done for a delivery, None if nothing is."""
         if head.group and head.group != self._transport.group:
             return None
@@ -222,7 +222,7 @@ class Intake:
 
     # -- working -----------------------------------------------------------------------------------------------------
 
-    async def _handle(self, event: BaseEvent[Any], delivery: Delivery, head: Head, handlers: Sequence[Handler]) -> bool:
+    async def _handle(self, event: AnyEvent, delivery: Delivery, head: Head, handlers: Sequence[Handler]) -> bool:
         results = await work(event, handlers)
         errors = [result.error for result in results if result.error is not None]
         if head.reply:
@@ -232,9 +232,7 @@ class Intake:
             return await self._failed(event, delivery, head, errors)
         return True
 
-    async def _failed(
-        self, event: BaseEvent[Any], delivery: Delivery, head: Head, errors: Sequence[BaseException]
-    ) -> bool:
+    async def _failed(self, event: AnyEvent, delivery: Delivery, head: Head, errors: Sequence[BaseException]) -> bool:
         forged = any(isinstance(error, AlreadyDispatchedError) for error in errors)
         if not forged and delivery.attempt < self._limits.max_deliveries:
             logger.warning(
@@ -245,11 +243,11 @@ class Intake:
                 self._limits.max_deliveries,
                 describe_error(errors[0]),
             )
-            raise _Again(min(self._limits.retry_delay * 2 ** (delivery.attempt - 1), _LONGEST_DELAY))
+            raise _Again(min(self._limits.retry_delay * 2.0 ** (delivery.attempt - 1), _LONGEST_DELAY))
         reason = "; ".join(map(describe_error, errors))
         return await self._bury(delivery, head, reason)
 
-    async def _reply(self, event: BaseEvent[Any], head: Head, results: Iterable[EventResult[Any]]) -> None:
+    async def _reply(self, event: AnyEvent, head: Head, results: Iterable[EventResult[object]]) -> None:
         try:
             await self._transport.reply(head.reply, encode_reply(event.event_id, results))
         except BridgeError as error:
@@ -376,6 +374,6 @@ def _taken(deliveries: list[Delivery]) -> list[Delivery]:
     return taken
 
 
-def _spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+def _spawn(work: Coroutine[object, None, None]) -> asyncio.Task[None]:
     # a context of its own: what is received belongs to no handler that happens to run now
     return asyncio.get_running_loop().create_task(work, context=Context())

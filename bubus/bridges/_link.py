@@ -48,7 +48,7 @@ class Patience:
 
     def __init__(self, link: Link) -> None:
         self._link: Final = link
-        self._seconds = _SHORTEST
+        self._seconds: float = _SHORTEST
 
     async def wait(self) -> None:
         """Wait before the next attempt."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from bubus._context import live_call
 from bubus._result import EventResult, Origin
@@ -18,11 +18,11 @@ from bubus.errors import AlreadyDispatchedError, BubusError, InvalidEvent, WaitT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus.bridges._base import Transport
     from bubus.bridges._link import Link
 
-E = TypeVar("E", bound="BaseEvent[Any]")
+E = TypeVar("E", bound="AnyEvent")
 
 
 class Requests:
@@ -71,15 +71,16 @@ class Requests:
             return await answer
 
     @staticmethod
-    def _failed(event: BaseEvent[Any], state: EventState, error: Exception, timeout: float) -> Exception:
+    def _failed(event: AnyEvent, state: EventState, error: Exception, timeout: float) -> Exception:
         reason = error
         if isinstance(error, TimeoutError):
             reason = WaitTimeout(
                 f"no results of {event.event_type} came within {timeout} s: no worker has a handler for it, or it "
-                "takes longer; it may still be done"
+                + "takes longer; it may still be done"
             )
         origin = Origin(f"request:{event.event_id}", "request", "", "")
-        result: EventResult[Any] = EventResult(event.event_id, origin, timeout, event.event_result_type)
+        kind: object = event.event_result_type
+        result: EventResult[object] = EventResult(event.event_id, origin, timeout, kind)
         result.fail(reason, timeout)
         state.results[origin.handler_id] = result
         return reason
@@ -107,7 +108,7 @@ class Requests:
             answer.set_result(reply)
 
 
-def _open(event: BaseEvent[Any]) -> EventState:
+def _open(event: AnyEvent) -> EventState:
     """Give *event* the state of one that is being handled, as a child of the event being handled here."""
     if state_of(event) is not None:
         raise AlreadyDispatchedError(

@@ -47,7 +47,7 @@ class Sender:
     """Sends messages in the order in which they came; its task exists only while there are some."""
 
     def __init__(self, transport: Transport, link: Link, outbox: Outbox | None, max_waiting: int) -> None:
-        self.sent = 0
+        self.sent: int = 0
         """Messages that the server has taken."""
 
         self._transport: Final = transport
@@ -59,7 +59,7 @@ class Sender:
         """What is being sent."""
 
         self._task: asyncio.Task[None] | None = None
-        self._is_full = False
+        self._is_full: bool = False
         """Whether it was said that there is no room."""
 
     @property

@@ -11,14 +11,14 @@ from __future__ import annotations
 import copy
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import msgspec
 
 from bubus._codec import MAX_DEPTH, decode, depth_exceeds, encode, encode_result
 from bubus._compile import compile_type
-from bubus._event import BaseEvent
+from bubus._event import AnyEvent, BaseEvent
 from bubus._mode import WIRE
 from bubus._registry import registered
 from bubus._result import EventResult, Origin
@@ -127,7 +127,7 @@ class Route:
     """The event as it was written here then; None if that is what *body* says."""
 
 
-def route_of(event: BaseEvent[Any]) -> Route | None:
+def route_of(event: AnyEvent) -> Route | None:
     """Return how *event* came into this process, None for one that was made here."""
     route: Route | None = event.__dict__.get(_ROUTE)
     return route if route is not None and route.event_id == event.event_id else None
@@ -136,7 +136,7 @@ def route_of(event: BaseEvent[Any]) -> Route | None:
 # -- sending ---------------------------------------------------------------------------------------------------------
 
 
-def outgoing(event: BaseEvent[Any], origin: str, key: str, *, reply: str = "", group: str = "") -> Message | None:
+def outgoing(event: AnyEvent, origin: str, key: str, *, reply: str = "", group: str = "") -> Message | None:
     """
     Return the message for *event*, or None if it has been in the stream *origin* already.
 
@@ -156,7 +156,7 @@ def outgoing(event: BaseEvent[Any], origin: str, key: str, *, reply: str = "", g
     return Message(event.event_id, body, encode_head(head), key, event.event_type)
 
 
-def _body(event: BaseEvent[Any], route: Route) -> tuple[bytes, tuple[str, ...]]:
+def _body(event: AnyEvent, route: Route) -> tuple[bytes, tuple[str, ...]]:
     """Return the bytes of a received event, as they were if nobody changed it, and the names they lack."""
     then, now = copy.copy(event), encode(event)
     object.__setattr__(then, "event_path", event.event_path[: route.path_length])
@@ -179,12 +179,12 @@ class EventDecoder:
     """Makes events of deliveries."""
 
     max_bytes: int
-    _quick: dict[str, tuple[type, Callable[[bytes], Any]]] = attrs.field(
-        factory=dict[str, "tuple[type, Callable[[bytes], Any]]"], init=False
+    _quick: dict[str, tuple[type, Callable[[bytes], AnyEvent | None]]] = attrs.field(
+        factory=dict[str, "tuple[type, Callable[[bytes], AnyEvent | None]]"], init=False
     )
     """For each class the decoder in C that reads its ordinary events."""
 
-    def decode(self, delivery: Delivery, head: Head, origin: str) -> BaseEvent[Any]:
+    def decode(self, delivery: Delivery, head: Head, origin: str) -> AnyEvent:
         """
         Return a fresh event: of the class registered under its type, else a BaseEvent that holds all its fields.
 
@@ -207,15 +207,15 @@ class EventDecoder:
         object.__setattr__(event, _ROUTE, Route(event.event_id, head, body, origin, len(event.event_path), snapshot))
         return event
 
-    def _decode_quickly(self, body: bytes, name: str, cls: type) -> BaseEvent[Any] | None:
+    def _decode_quickly(self, body: bytes, name: str, cls: type) -> AnyEvent | None:
         quick = self._quick.get(name)
         if quick is None or quick[0] is not cls:
             quick = self._quick[name] = cls, shortcut(cls)
-        event: BaseEvent[Any] | None = quick[1](body)
+        event: AnyEvent | None = quick[1](body)
         return event
 
 
-def _snapshot(event: BaseEvent[Any]) -> bytes:
+def _snapshot(event: AnyEvent) -> bytes:
     """Return *event* as it is now: what its body leaves to defaults, such as the time, differs when decoded again."""
     try:
         return encode(event)
@@ -235,8 +235,8 @@ def _names_in(body: bytes) -> tuple[str, str]:
     return head.event_type, head.event_schema
 
 
-def _thoroughly(body: bytes, cls: type) -> BaseEvent[Any]:
-    event: BaseEvent[Any]
+def _thoroughly(body: bytes, cls: type) -> AnyEvent:
+    event: AnyEvent
     try:
         event = decode(body, cls)
     except NewerVersionError:  # what this program does not know yet passes through it as it is
@@ -273,12 +273,12 @@ class Reply(msgspec.Struct, frozen=True):
 _replies: Final = msgspec.json.Decoder(Reply)
 
 
-def encode_reply(event_id: str, results: Iterable[EventResult[Any]]) -> bytes:
+def encode_reply(event_id: str, results: Iterable[EventResult[object]]) -> bytes:
     """Return the reply to a request; a result that cannot be written becomes an error."""
     return msgspec.json.encode(Reply(event_id, tuple(map(_wire_result, results))))
 
 
-def _wire_result(result: EventResult[Any]) -> WireResult:
+def _wire_result(result: EventResult[object]) -> WireResult:
     origin, error, value = result.origin, result.error, b"null"
     if error is None and not result.forwarded:
         try:
@@ -319,13 +319,13 @@ def decode_reply(data: bytes, max_bytes: int) -> Reply:
         raise InvalidEvent(f"no reply: {escape(error)}") from error
 
 
-def results_of(reply: Reply, event: BaseEvent[Any]) -> dict[str, EventResult[Any]]:
+def results_of(reply: Reply, event: AnyEvent) -> dict[str, EventResult[object]]:
     """Return the results in *reply* as if the handlers had run here: values are those of ``BaseEvent[T]``."""
     check = _result_check(type(event))
     return {wire.handler_id: _result(wire, event, check) for wire in reply.results}
 
 
-def _result_check(cls: type[BaseEvent[Any]]) -> Check | None:
+def _result_check(cls: type[AnyEvent]) -> Check | None:
     if cls.__event_result__ is None:
         return None
     try:
@@ -334,9 +334,10 @@ def _result_check(cls: type[BaseEvent[Any]]) -> Check | None:
         return cls.__event_result__
 
 
-def _result(wire: WireResult, event: BaseEvent[Any], check: Check | None) -> EventResult[Any]:
+def _result(wire: WireResult, event: AnyEvent, check: Check | None) -> EventResult[object]:
     origin = Origin(wire.handler_id, wire.handler_name, wire.bus_id, wire.bus_name)
-    result: EventResult[Any] = EventResult(event.event_id, origin, event.event_timeout, event.event_result_type)
+    kind: object = event.event_result_type
+    result: EventResult[object] = EventResult(event.event_id, origin, event.event_timeout, kind)
     try:
         value = _value(wire, check)
     except (BubusError, ValueError) as error:
@@ -349,5 +350,6 @@ def _result(wire: WireResult, event: BaseEvent[Any], check: Check | None) -> Eve
 def _value(wire: WireResult, check: Check | None) -> object:
     if wire.error is not None:
         raise RemoteError(*wire.error)
-    value = msgspec.json.decode(wire.result)
-    return value if check is None else check(value)
+    value: object = msgspec.json.decode(wire.result)
+    checked: object = value if check is None else check(value)
+    return checked

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from bubus._event import BaseEvent, is_event
+from typing_extensions import TypeIs
+
+from bubus._event import AnyEvent, is_event
 from bubus._result import EventResult
 from bubus.errors import BusClosed, BusStopped, BusStopping, CapacityError, HandlerTimeout
 
@@ -25,6 +27,7 @@ class HandBack(Exception):  # noqa: N818 - says what to do: nobody failed
     """The bus was stopped: another worker is to do it."""
 
     def __init__(self, *, for_good: bool) -> None:
+        super().__init__(for_good)
         self.for_good: Final = for_good
         """Whether the bus will never take an event again."""
 
@@ -43,14 +46,14 @@ def without(handlers: Iterable[Handler], buses: Iterable[str]) -> list[Handler]:
     return [handler for handler in handlers if bus_of(handler) not in had] if had else list(handlers)
 
 
-async def work(event: BaseEvent[Any], handlers: Iterable[Handler]) -> list[EventResult[Any]]:
+async def work(event: AnyEvent, handlers: Iterable[Handler]) -> list[EventResult[object]]:
     """
     Run the handlers of a received event and return what they came to, and those of the buses it was given to.
 
     Raises:
         HandBack: If a bus stopped before it was done.
     """
-    results: list[EventResult[Any]] = []
+    results: list[EventResult[object]] = []
     for handler in handlers:
         results += await _run(event, handler)
     if any(isinstance(result.error, BusStopped) for result in results):
@@ -58,9 +61,10 @@ async def work(event: BaseEvent[Any], handlers: Iterable[Handler]) -> list[Event
     return results
 
 
-async def _run(event: BaseEvent[Any], handler: Handler) -> list[EventResult[Any]]:
+async def _run(event: AnyEvent, handler: Handler) -> list[EventResult[object]]:
     start = monotonic()
-    result: EventResult[Any] = EventResult(event.event_id, handler.origin, event.event_timeout, event.event_result_type)
+    kind: object = event.event_result_type
+    result: EventResult[object] = EventResult(event.event_id, handler.origin, event.event_timeout, kind)
     result.start(time())
     try:
         value = await _call(event, handler)
@@ -75,28 +79,32 @@ async def _run(event: BaseEvent[Any], handler: Handler) -> list[EventResult[Any]
     return [result]
 
 
-async def _completed(event: BaseEvent[Any]) -> list[EventResult[Any]]:
+async def _completed(event: AnyEvent) -> list[EventResult[object]]:
     """Wait for what a bus was given: its own clocks limit that."""
     await event
     return list(event.event_results.values())
 
 
-async def _call(event: BaseEvent[Any], handler: Handler) -> object:
+async def _call(event: AnyEvent, handler: Handler) -> object:
     value = await _accepted(event, handler)
-    if is_event(value) or not isinstance(value, Awaitable):
+    if is_event(value) or not _is_awaitable(value):
         return value
     limit = event.event_timeout or None
     clock = asyncio.timeout(limit)
     try:
         async with clock:
-            return await cast("Awaitable[object]", value)
+            return await value
     except TimeoutError:
         if not clock.expired():
             raise
         raise HandlerTimeout(f"handler {handler.name} of {event.event_type} exceeded event_timeout={limit} s") from None
 
 
-async def _accepted(event: BaseEvent[Any], handler: Handler) -> object:
+def _is_awaitable(value: object) -> TypeIs[Awaitable[object]]:
+    return isinstance(value, Awaitable)
+
+
+async def _accepted(event: AnyEvent, handler: Handler) -> object:
     """Call *handler*; a bus that has no room, or is about to stop, is asked again until it takes the event."""
     pause = _SHORTEST
     while True:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -41,7 +41,7 @@ class MemoryServer:
         self.dedupe_seconds: Final = dedupe_seconds
         self._streams: dict[str, _Stream] = {}
         self._inboxes: dict[str, asyncio.Queue[bytes]] = {}
-        self._is_down = False
+        self._is_down: bool = False
 
     def go_down(self) -> None:
         """Stop answering, as a server in an outage; what is stored stays."""
@@ -242,7 +242,7 @@ class MemoryTransport:
         self.stream: str = _base.checked_name("stream", stream)
         self.group: str | None = None if group is None else _base.checked_name("group", group)
         self.lease: float = _base.checked_lease(lease)
-        self._shards = _base.checked_shards(shards)
+        self._shards: Final = _base.checked_shards(shards)
         self._max_events: Final = max_events
         self._server: Final = server
         self._connected: tuple[MemoryServer, _Stream, asyncio.Queue[bytes]] | None = None
@@ -297,12 +297,13 @@ class MemoryTransport:
         _, stream, _ = self._open()
         due = asyncio.get_running_loop().time() + (self.lease if verdict is Verdict.WORKING else delay)
         for delivery in deliveries:
-            if isinstance(delivery.place, _Letter):
-                _ = stream.dead.pop(delivery.place.seq, None)
+            place = cast("_Letter | int", delivery.place)
+            if isinstance(place, _Letter):
+                _ = stream.dead.pop(place.seq, None)
             elif verdict is Verdict.DONE:
-                self._group(stream).done(delivery.place)
+                self._group(stream).done(place)
             else:
-                self._group(stream).put_off(delivery.place, due)
+                self._group(stream).put_off(place, due)
         stream.wake()
 
     async def letters(self, limit: int) -> Sequence[Delivery]:

@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 import msgspec
@@ -38,12 +38,13 @@ except ModuleNotFoundError as _problem:
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import FrameType
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
     from nats.js import JetStreamContext
-    from nats.js.api import StreamInfo
+    from nats.js.api import ConsumerInfo, StreamInfo
 
     from bubus.bridges._link import Link
 
@@ -123,14 +124,14 @@ class NatsTransport:
         settings: StreamSettings,
         domain: str | None,
         timeout: float,
-        client: Mapping[str, Any],
+        client: Mapping[str, object],
     ) -> None:
         self.stream: str = _base.checked_name("stream", stream)
         self.group: str | None = None if group is None else _base.checked_name("group", group)
         self.lease: float = _base.checked_lease(lease)
-        self._dead = f"{stream}-dead"
-        self._wanted_shards = _base.checked_shards(shards)
-        self._shards = 0
+        self._dead: Final = f"{stream}-dead"
+        self._wanted_shards: Final = _base.checked_shards(shards)
+        self._shards: int = 0
         self._servers: Final = [servers] if isinstance(servers, str) else list(servers)
         self._settings: Final = settings
         self._domain: Final = domain
@@ -143,8 +144,8 @@ class NatsTransport:
         self._link: Link
         self._numbers: Final = itertools.count(1)
         self._acks: dict[str, asyncio.Future[Msg]] = {}
-        self._ack_inbox = ""
-        self._pull_inbox = ""
+        self._ack_inbox: str = ""
+        self._pull_inbox: str = ""
         self._pulls: dict[str, _Pull] = {}
         self._subscription: Subscription | None = None
         """To what the pulls bring."""
@@ -152,7 +153,7 @@ class NatsTransport:
         self._arrived: deque[Msg] = deque()
         self._arrival: asyncio.Future[None] | None = None
         self._replies: asyncio.Queue[bytes] = asyncio.Queue()
-        self._is_stale = False
+        self._is_stale: bool = False
         """Whether the server was away: what is open there may be gone."""
 
         self._last_error: object = None
@@ -175,7 +176,7 @@ class NatsTransport:
             reason = safe(self._last_error or error or type(error).__name__)
             raise BridgeConnectError(
                 f"{self!r} cannot be used: {reason}; check that the server runs with JetStream (nats-server -js), and "
-                "who may use it"
+                + "who may use it"
             ) from None
         except BaseException:
             await self._abort()
@@ -326,7 +327,7 @@ class NatsTransport:
                 logger.warning("%r: group %s has lease=%s, which is used here too", self, self.group, lease)
                 self.lease = lease
 
-    async def _make_consumer(self, name: str, subject: str) -> Any:
+    async def _make_consumer(self, name: str, subject: str) -> ConsumerInfo:
         try:
             return await self._js.consumer_info(self.stream, name)
         except NotFoundError:
@@ -369,7 +370,7 @@ class NatsTransport:
         if size > client.max_payload:
             raise BridgeRefused(
                 f"event {message.id} takes {size} bytes, more than the server's max_payload={client.max_payload}: "
-                "keep large data elsewhere, and send where it is"
+                + "keep large data elsewhere, and send where it is"
             )
         headers = {_ID: message.id}
         if message.head:
@@ -534,10 +535,11 @@ class NatsTransport:
             word += b' {"delay": %d}' % int(delay * 1e9)
         try:
             for delivery in deliveries:
-                if isinstance(delivery.place, _Letter):
-                    _ = await self._js.delete_msg(self._dead, delivery.place.seq)
+                place = cast("_Letter | str", delivery.place)
+                if isinstance(place, _Letter):
+                    _ = await self._js.delete_msg(self._dead, place.seq)
                 else:
-                    await client.publish(delivery.place, word)
+                    await client.publish(place, word)
         except NotFoundError:
             return  # a dead letter that somebody else has deleted
         except _LOST as error:
@@ -669,7 +671,7 @@ class NatsBridge(Bridge):
         max_age: float | None = None,
         domain: str | None = None,
         timeout: float = 10.0,
-        client: Mapping[str, Any] | None = None,
+        client: Mapping[str, object] | None = None,
         **options: Unpack[BridgeOptions],
     ) -> None:
         transport = NatsTransport(
@@ -688,11 +690,11 @@ class NatsBridge(Bridge):
         super().__init__(transport, **options)
 
 
-def _tasks_of(client: object) -> list[asyncio.Task[Any]]:
+def _tasks_of(client: object) -> list[asyncio.Task[object]]:
     """Return the tasks that *client* has left: it forgets some when a connection breaks while it connects anew."""
     return [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and _owner(task) is client]
 
 
-def _owner(task: asyncio.Task[Any]) -> object:
-    frame: Any = getattr(task.get_coro(), "cr_frame", None)
+def _owner(task: asyncio.Task[object]) -> object:
+    frame: FrameType | None = getattr(task.get_coro(), "cr_frame", None)
     return None if frame is None else frame.f_locals.get("self")

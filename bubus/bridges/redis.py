@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import attrs
 from typing_extensions import Unpack, override
@@ -41,6 +41,14 @@ if TYPE_CHECKING:
 
 Entry: TypeAlias = "tuple[bytes, list[bytes] | None]"
 """Id and fields of an entry of a stream."""
+
+_Taken: TypeAlias = "tuple[list[tuple[bytes, Entry]], list[bytes]]"
+"""What `_TAKE` returns: entries with their keys, and the newest id of each shard."""
+
+_Pending: TypeAlias = "list[tuple[bytes, bytes, int, int]]"
+"""Entries that are being worked on: id, member, milliseconds since their delivery, number of deliveries."""
+
+_Command: TypeAlias = "tuple[str | bytes | float | None, ...]"
 
 _AS_SENT: Final = (
     "BLPOP", "CONFIG GET", "HMGET", "XAUTOCLAIM", "XCLAIM", "XINFO CONSUMERS", "XPENDING", "XRANGE", "XREAD",
@@ -150,14 +158,14 @@ class RedisTransport:
         wait_for_disk: bool,
         cluster: bool,
         timeout: float,
-        client: Mapping[str, Any],
+        client: Mapping[str, object],
     ) -> None:
         self.stream: str = _base.checked_name("stream", stream)
         self.group: str | None = None if group is None else _base.checked_name("group", group)
         self.lease: float = _base.checked_lease(lease)
-        self._wanted_shards = _base.checked_shards(shards)
-        self._shards = 0
-        self._url = url
+        self._wanted_shards: Final = _base.checked_shards(shards)
+        self._shards: int = 0
+        self._url: Final = url
         self._keep: Final = (
             max(1, round(dedupe_seconds)),
             max_events or 0,
@@ -172,8 +180,8 @@ class RedisTransport:
         self._client_options: Final = client
         self._client: Redis | RedisCluster | None = None
         self._member: Final = new_id()
-        self._next_claim = 0.0
-        self._at_work = 0
+        self._next_claim: float = 0.0
+        self._at_work: int = 0
         """Deliveries that were taken here and not settled, where order is kept."""
 
         self._freed: Final = asyncio.Event()
@@ -187,7 +195,7 @@ class RedisTransport:
     async def connect(self, link: Link, *, ordered: bool) -> None:
         """Connect, and make what does not exist yet."""
         del link  # whether the server answers shows in each call
-        options: dict[str, Any] = {
+        options: dict[str, object] = {
             "socket_connect_timeout": 2,
             "socket_timeout": self._attempt,
             **self._client_options,
@@ -198,7 +206,7 @@ class RedisTransport:
         kind = RedisCluster if self._cluster else Redis
         self._client = client = kind.from_url(self._url, **options)
         for command in _AS_SENT:
-            client.response_callbacks.pop(command, None)
+            _ = client.response_callbacks.pop(command, None)
         try:
             async with asyncio.timeout(self._timeout):
                 await self._open(ordered=ordered)
@@ -206,7 +214,7 @@ class RedisTransport:
             await self.close()
             raise BridgeConnectError(
                 f"{self!r} cannot be used: {safe(error) or type(error).__name__}; check that the server runs, and who "
-                "may use it"
+                + "may use it"
             ) from None
         except BaseException:
             await self.close()
@@ -215,9 +223,9 @@ class RedisTransport:
     async def _open(self, *, ordered: bool) -> None:
         meta = f"{{{self.stream}}}:meta"
         shards = _base.wanted_shards(self._wanted_shards, ordered=ordered)
-        await self._do("HSETNX", meta, "shards", shards)
-        await self._do("HSETNX", meta, "origin", new_id())
-        found, origin = await self._do("HMGET", meta, "shards", "origin")
+        _ = await self._server.execute_command("HSETNX", meta, "shards", shards)
+        _ = await self._server.execute_command("HSETNX", meta, "origin", new_id())
+        found, origin = await self._server.execute_command("HMGET", meta, "shards", "origin")
         self._shards = _base.agreed_shards(int(found), self.stream, self._wanted_shards, ordered=ordered)
         self.origin = origin.decode()
         self.inbox = f"{self._reply_prefix}{new_id()}"
@@ -229,23 +237,23 @@ class RedisTransport:
             return
         for key in self._keys:
             try:
-                await self._do("XGROUP CREATE", key, self.group, "0", "MKSTREAM")
+                _ = await self._server.execute_command("XGROUP CREATE", key, self.group, "0", "MKSTREAM")
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
                 await self._forget_the_dead(key)
 
     async def _forget_the_dead(self, key: str) -> None:
-        for facts in await self._do("XINFO CONSUMERS", key, self.group):
+        for facts in await self._server.execute_command("XINFO CONSUMERS", key, self.group):
             member = dict(zip(facts[::2], facts[1::2], strict=True))
-            if not member[b"pending"] and member[b"idle"] > _DEAD_CONSUMER:
-                await self._do("XGROUP DELCONSUMER", key, self.group, member[b"name"])
+            if not member[b"pending"] and int(member[b"idle"]) > _DEAD_CONSUMER:
+                _ = await self._server.execute_command("XGROUP DELCONSUMER", key, self.group, member[b"name"])
 
     async def _check_durability(self) -> None:
         if self._wait_for_disk:
             return
         try:
-            pairs = await self._do("CONFIG GET", "append*")
+            pairs = await self._server.execute_command("CONFIG GET", "append*")
         except RedisError:
             logger.warning("%r: it cannot be asked what an acknowledgement means; see wait_for_disk", self)
             return
@@ -255,7 +263,7 @@ class RedisTransport:
         elif settings.get(b"appendfsync") != b"always":
             logger.warning(
                 "%r: up to two seconds of acknowledged events are lost when the server is killed; set appendfsync "
-                "always, or wait_for_disk=True",
+                + "always, or wait_for_disk=True",
                 self,
             )
 
@@ -276,33 +284,25 @@ class RedisTransport:
     async def _hand_back_all(self) -> None:
         """Let others have what a cancelled call has fetched, and what was not settled."""
         for key in self._keys:
-            pending = await self._do("XPENDING", key, self.group, "-", "+", 1000, self._member)
+            pending = await self._server.execute_command("XPENDING", key, self.group, "-", "+", 1000, self._member)
             places = [_Place(key, entry[0].decode()) for entry in pending]
             await self._put_off(places, self.lease * 1000)
 
-    async def _do(self, *words: Any) -> Any:
-        client = self._client
-        if client is None:
-            raise BridgeUnavailable("not connected")
-        return await client.execute_command(*words)
-
-    async def _call(self, *words: Any) -> Any:
-        """Do one command whose failure is an outage."""
-        try:
-            return await self._do(*words)
-        except _LOST as error:
-            raise _unavailable(error) from error
-
-    async def _all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Do commands in one go, and return the reply or error of each."""
+    @property
+    def _server(self) -> Redis | RedisCluster:
         if self._client is None:
             raise BridgeUnavailable("not connected")
+        return self._client
+
+    async def _all(self, commands: Sequence[_Command]) -> list[object]:
+        """Do commands in one go, and return the reply or error of each."""
+        client = self._server
         try:
             if len(commands) == 1:  # a pipeline of one takes half as long again
-                return [await self._client.execute_command(*commands[0])]
-            pipeline = self._client.pipeline(transaction=False)
+                return [await client.execute_command(*commands[0])]
+            pipeline = client.pipeline(transaction=False)
             for words in commands:
-                pipeline.execute_command(*words)
+                _ = pipeline.execute_command(*words)
             return await pipeline.execute(raise_on_error=False)
         except ResponseError as error:
             return [error]
@@ -329,18 +329,21 @@ class RedisTransport:
             outcomes = await self._store(messages, "EVAL", _STORE, dead=dead)
         return [_unavailable(outcome) if isinstance(outcome, Exception) else None for outcome in outcomes]
 
-    async def _store(self, messages: Sequence[Message], command: str, script: str, *, dead: bool) -> list[Any]:
-        commands = [(command, script, 2, *self._store_arguments(message, dead=dead)) for message in messages]
+    async def _store(self, messages: Sequence[Message], command: str, script: str, *, dead: bool) -> list[object]:
+        commands: list[_Command] = [
+            (command, script, 2, *self._store_arguments(message, dead=dead)) for message in messages
+        ]
         if not self._wait_for_disk:
             return await self._all(commands)
-        *outcomes, on_disk = await self._all([*commands, ("WAITAOF", 1, 0, round(self._attempt * 900))])
+        *outcomes, last = await self._all([*commands, ("WAITAOF", 1, 0, round(self._attempt * 900))])
+        on_disk = cast("Exception | list[int]", last)
         if isinstance(on_disk, Exception) or not on_disk[0]:
             return [on_disk if isinstance(on_disk, Exception) else TimeoutError("not on the disk in time")] * len(
                 commands
             )
         return outcomes
 
-    def _store_arguments(self, message: Message, *, dead: bool) -> tuple[Any, ...]:
+    def _store_arguments(self, message: Message, *, dead: bool) -> _Command:
         seconds, most, age = (self._keep[0], 0, 0) if dead else self._keep
         key = f"{{{self.stream}}}:dead" if dead else self._keys[_base.shard_of(message, self._shards)]
         known = f"{{{self.stream}}}:id:{'dead:' if dead else ''}{message.id}"
@@ -377,7 +380,7 @@ class RedisTransport:
     async def _take(self, limit: int, seconds: float) -> list[Delivery]:
         if self._shards:
             return await self._take_in_order(limit, seconds)
-        reply = await self._do(
+        reply = await self._server.execute_command(
             "XREADGROUP", "GROUP", self.group, self._member, "COUNT", limit, "BLOCK", round(seconds * 1000) or 1,
             "STREAMS", self.stream, ">",
         )  # fmt: skip
@@ -388,16 +391,19 @@ class RedisTransport:
         self._freed.clear()
         arguments = len(keys), *keys, self.group, self._member, limit
         try:
-            taken, last = await self._do("EVALSHA", _TAKE_SHA, *arguments)
+            reply = await self._server.execute_command("EVALSHA", _TAKE_SHA, *arguments)
         except NoScriptError:
-            taken, last = await self._do("EVAL", _TAKE, *arguments)
+            reply = await self._server.execute_command("EVAL", _TAKE, *arguments)
+        taken, last = cast("_Taken", reply)
         if taken:
             self._at_work += len(taken)
             return [_delivery(key.decode(), entry, 1) for key, entry in taken]
         if self._at_work:
             await _wait(self._freed, min(seconds, _BUSY_SECONDS))
         else:
-            await self._do("XREAD", "COUNT", 1, "BLOCK", round(seconds * 1000) or 1, "STREAMS", *keys, *last)
+            _ = await self._server.execute_command(
+                "XREAD", "COUNT", 1, "BLOCK", round(seconds * 1000) or 1, "STREAMS", *keys, *last
+            )
         return []
 
     async def _claim(self, limit: int) -> list[Delivery]:
@@ -408,8 +414,10 @@ class RedisTransport:
             room = limit - len(claimed)
             if room < 1:
                 return claimed
-            reply = await self._do("XAUTOCLAIM", key, self.group, self._member, lease, "0-0", "COUNT", room)
-            entries: list[Entry] = [entry for entry in reply[1] if entry is not None]
+            reply = await self._server.execute_command(
+                "XAUTOCLAIM", key, self.group, self._member, lease, "0-0", "COUNT", room
+            )
+            entries = [entry for entry in reply[1] if entry is not None]
             if entries:
                 counts = await self._counts(key, entries)
                 claimed += [_delivery(key, entry, counts.get(entry[0], 1)) for entry in entries]
@@ -420,14 +428,14 @@ class RedisTransport:
     async def _counts(self, key: str, entries: Sequence[Entry]) -> dict[bytes, int]:
         """Return how often each entry was delivered."""
         replies = await self._all([("XPENDING", key, self.group, entry_id, entry_id, 1) for entry_id, _ in entries])
-        rows = [row for reply in replies if not isinstance(reply, Exception) for row in reply]
+        rows = [row for reply in replies if not isinstance(reply, Exception) for row in cast("_Pending", reply)]
         return {entry_id: count for entry_id, _, _, count in rows}
 
     # -- settling ------------------------------------------------------------------------------------------------------
 
     async def settle(self, deliveries: Sequence[Delivery], verdict: Verdict, delay: float = 0.0) -> None:
         """Acknowledge, or change how long ago they seem to have been delivered."""
-        places: list[_Place] = [delivery.place for delivery in deliveries]
+        places = [cast("_Place", delivery.place) for delivery in deliveries]
         if verdict is Verdict.WORKING:
             await self._put_off(places, 0)
             return
@@ -444,7 +452,7 @@ class RedisTransport:
         by_key: dict[tuple[str, bool], list[str]] = {}
         for place in places:
             by_key.setdefault((place.key, place.is_dead), []).append(place.entry)
-        commands: list[tuple[Any, ...]] = [
+        commands: list[_Command] = [
             ("XDEL", key, *entries) if is_dead else ("XACK", key, self.group, *entries)
             for (key, is_dead), entries in by_key.items()
         ]
@@ -458,7 +466,7 @@ class RedisTransport:
             ]
         )
 
-    async def _checked(self, commands: Sequence[tuple[Any, ...]]) -> None:
+    async def _checked(self, commands: Sequence[_Command]) -> None:
         for reply in await self._all(commands) if commands else ():
             if isinstance(reply, Exception):
                 raise _unavailable(reply) from reply
@@ -468,7 +476,10 @@ class RedisTransport:
     async def letters(self, limit: int) -> Sequence[Delivery]:
         """Read the dead stream from its beginning."""
         key = f"{{{self.stream}}}:dead"
-        entries = await self._call("XRANGE", key, "-", "+", "COUNT", limit)
+        try:
+            entries = await self._server.execute_command("XRANGE", key, "-", "+", "COUNT", limit)
+        except _LOST as error:
+            raise _unavailable(error) from error
         return [_delivery(key, entry, 1, is_dead=True) for entry in entries]
 
     async def reply(self, inbox: str, data: bytes) -> None:
@@ -479,8 +490,11 @@ class RedisTransport:
 
     async def replies(self) -> Sequence[bytes]:
         """Wait a while for the next reply."""
-        reply = await self._call("BLPOP", self.inbox, 2)
-        return [] if reply is None else [reply[1]]
+        try:
+            popped = await self._server.execute_command("BLPOP", self.inbox, 2)
+        except _LOST as error:
+            raise _unavailable(error) from error
+        return [] if popped is None else [popped[1]]
 
 
 _ID: Final = re.compile(r"[0-9a-f-]{36}")
@@ -547,7 +561,7 @@ class RedisBridge(Bridge):
         wait_for_disk: bool = False,
         cluster: bool = False,
         timeout: float = 10.0,
-        client: Mapping[str, Any] | None = None,
+        client: Mapping[str, object] | None = None,
         **options: Unpack[BridgeOptions],
     ) -> None:
         transport = RedisTransport(

@@ -11,13 +11,17 @@ from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, ClassVar
 
 import click
+from typing_extensions import Unpack
 
 from bubus._tree import escape
-from bubus.cli import _demo, _report, _supervisor, _worker
+from bubus.cli._demo import run as run_demo
 from bubus.cli._log import log, reported
+from bubus.cli._report import Lines, plain_console, show
+from bubus.cli._supervisor import Supervisor, command
+from bubus.cli._worker import Job, print_status, work
 from bubus.errors import BridgeConnectError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 class UnreadableError(click.ClickException):
     """The file cannot be opened; the program ends with exit code 2, as for any wrong argument."""
 
-    exit_code = 2
+    exit_code: ClassVar[int] = 2
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(f"cannot read {escape(path)}: {error.strerror}; name a file with one order a line, or none")
@@ -59,13 +63,13 @@ def demo(file: Path | None, *, as_json: bool, log_path: Path | None) -> None:
     # failing handlers are part of the show and counted in the summary: no warning for each
     logging.getLogger("bubus").setLevel(logging.ERROR)
     with reported(), _opened(file) as (lines, name, size), _watcher(name, size) as watcher:
-        summary = asyncio.run(_demo.run(lines, watcher, log_path))
+        summary = asyncio.run(run_demo(lines, watcher, log_path))
     _print(summary, as_json=as_json)
 
 
-def _watcher(name: str, size: int) -> _report.Lines:
+def _watcher(name: str, size: int) -> Lines:
     somebody_watches = sys.stdout.isatty() and sys.stderr.isatty()
-    return _report.Lines(_report.plain_console(stderr=True), name, size, shown=somebody_watches)
+    return Lines(plain_console(stderr=True), name, size, shown=somebody_watches)
 
 
 @contextmanager
@@ -83,7 +87,7 @@ def _print(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(summary.as_dict(), indent=2))
     else:
-        _report.show(summary, _report.plain_console())
+        show(summary, plain_console())
 
 
 @bubus.command()
@@ -97,28 +101,27 @@ def _print(summary: Summary, *, as_json: bool) -> None:
 @click.option("--max-deliveries", default=5, show_default=True, help="Tries before an event is a dead letter.")
 @click.option("--lease", default=30.0, show_default=True, help="Seconds until a dead worker's events go to another.")
 @click.option("--alone", is_flag=True, hidden=True)
-def worker(processes: int, *, alone: bool, **job: Any) -> None:
+def worker(processes: int, *, alone: bool, **job: Unpack[Job]) -> None:
     """
     Run a bus against a stream: its handlers get the events that other processes send.
 
     MODULE:BUS names an EventBus, or a function that returns one. SIGTERM and Ctrl-C let the workers finish what they
     have begun. One that ends otherwise is started again; what it had goes to others.
     """
-    todo = _worker.Job(**job)
     if alone:
-        _work_alone(todo)
+        _work_alone(job)
         return
     options = [f"--{name.replace('_', '-')}={value}" for name, value in job.items() if name not in {"target", "url"}]
-    os.environ["BUBUS_BRIDGE"] = todo.url  # in the environment others do not see a password
-    command = _supervisor.command([todo.target, *options])
-    supervisor = _supervisor.Supervisor(command, processes, todo.timeout, lambda line: click.echo(line, err=True))
+    os.environ["BUBUS_BRIDGE"] = job["url"]  # in the environment others do not see a password
+    start = command([job["target"], *options])
+    supervisor = Supervisor(start, processes, job["timeout"], lambda line: click.echo(line, err=True))
     raise SystemExit(asyncio.run(supervisor.run(click.echo if sys.stdout.isatty() else None)))
 
 
-def _work_alone(job: _worker.Job) -> None:
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {job.group}[%(process)d] %(levelname)s %(message)s")
+def _work_alone(job: Job) -> None:
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {job['group']}[%(process)d] %(levelname)s %(message)s")
     try:
-        asyncio.run(_worker.work(job, _worker.print_status))
+        asyncio.run(work(job, print_status))
     except (OptionError, MissingExtraError) as error:
         raise click.UsageError(str(error)) from None
     except BridgeConnectError as error:

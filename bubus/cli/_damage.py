@@ -6,7 +6,7 @@ import json
 import re
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
@@ -15,10 +15,10 @@ from bubus._tree import escape
 from bubus.cli._orders import Currency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bubus.cli._orders import Item, OrderPlaced
-    from bubus.errors import ValidationError
+    from bubus.errors import ErrorDetails, ValidationError
 
 DEEPEST = 32
 """Objects and arrays within each other that a line may have; an order has 3."""
@@ -94,7 +94,7 @@ def in_syntax(data: bytes, problem: str) -> Damage:
         torn = _ends_inside(data)
         return Damage(Kind.TORN_LINE, "the line ends inside an order") if torn else Damage(Kind.NOT_JSON, problem)
     try:
-        value = json.loads(data)
+        value = cast("object", json.loads(data))
     except ValueError:
         return Damage(Kind.NOT_JSON, problem)
     return Damage(Kind.NOT_AN_OBJECT, f"an order is an object, not {escape(repr(value), 60)}")
@@ -139,14 +139,21 @@ def _ends_inside(data: bytes) -> bool:
     return opened > 0
 
 
-def _kind_of_field(fault: dict[str, Any]) -> Kind:
+_KINDS: Final[Mapping[tuple[int | str, ...], Kind]] = {
+    ("currency",): Kind.UNKNOWN_CURRENCY,
+    ("placed_at",): Kind.BAD_TIME,
+}
+"""What text is that does not fit, by field."""
+
+
+def _kind_of_field(fault: ErrorDetails) -> Kind:
     if fault["type"] == "missing":
         return Kind.MISSING_FIELD
     if fault["type"] == "finite_number":
         return Kind.NOT_A_NUMBER
     if not isinstance(fault["input"], str):
         return Kind.WRONG_TYPE
-    return {("currency",): Kind.UNKNOWN_CURRENCY, ("placed_at",): Kind.BAD_TIME}.get(fault["loc"], Kind.WRONG_TYPE)
+    return _KINDS.get(fault["loc"], Kind.WRONG_TYPE)
 
 
 def _place(loc: Sequence[str | int]) -> str:

@@ -11,14 +11,14 @@ import asyncio
 import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar, TypedDict, cast
 
 import attrs
 import click
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from bubus._tree import escape
-from bubus.cli._statistics import LogStatistics
+from bubus.cli._statistics import Counted, LogStatistics
 from bubus.cli._where import Condition, ConditionError
 from bubus.cli._worker import load_bus
 from bubus.errors import LogDamagedError, LogError, OptionError, OptionTypeError
@@ -26,28 +26,29 @@ from bubus.wal import mend, records
 from bubus.wal._frame import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
+    from bubus._replay import ReplayReport
     from bubus.wal import LogRecord
 
 
 class RefusedError(click.ClickException):
     """Something is not what it should be; the program ends with exit code 2."""
 
-    exit_code = 2
+    exit_code: ClassVar[int] = 2
 
 
 class ConditionType(click.ParamType[Condition]):
     """A condition such as ``amount>=10``."""
 
-    name = "condition"
+    name: str = "condition"
 
     @override
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
         """Parse it."""
         try:
-            return value if isinstance(value, Condition) else Condition.parse(value)
+            return value if isinstance(value, Condition) else Condition.parse(str(value))
         except ConditionError as error:
             self.fail(str(error), param, ctx)
 
@@ -59,6 +60,16 @@ def reported() -> Generator[None]:
         yield
     except (LogError, OptionError, OptionTypeError) as error:
         raise RefusedError(escape(error, 500)) from None
+
+
+class ReplayOptions(TypedDict):
+    """What `EventBus.replay` takes as it was given."""
+
+    since: str | None
+    until: str | None
+    children: bool
+    dry_run: bool
+    speed: float | None
 
 
 _file = click.argument("file", type=click.Path(path_type=Path))
@@ -132,7 +143,7 @@ def _is_wanted(record: LogRecord, types: Sequence[str], conditions: Sequence[Con
         return False
     if not conditions:
         return True
-    values = json.loads(record.data)
+    values = cast("dict[str, object]", json.loads(record.data))
     return all(condition.holds(values) for condition in conditions)
 
 
@@ -150,7 +161,7 @@ def stats(file: Path, *, as_json: bool) -> None:
     faults.exit()
 
 
-def _told(counted: dict[str, Any]) -> Generator[str]:
+def _told(counted: Counted) -> Generator[str]:
     yield f"{counted['lines']} events, {counted['failed']} failed, {counted['bytes']} bytes"
     if counted["first"]:
         yield f"created from {counted['first']} to {counted['last']}"
@@ -174,29 +185,29 @@ def _told(counted: dict[str, Any]) -> Generator[str]:
 @click.option("--skip", is_flag=True, help="Pass over damage instead of ending with it.")
 def replay(
     file: Path, app: str, types: Sequence[str], conditions: Sequence[Condition], handlers: Sequence[str], *, skip: bool,
-    **options: Any,
+    **options: Unpack[ReplayOptions],
 ) -> None:  # fmt: skip
     """Dispatch the events of the log in FILE once more on the bus of a program."""
     faults = Faults()
 
-    def is_wanted(event: BaseEvent[Any]) -> bool:
+    def is_wanted(event: AnyEvent) -> bool:
         if types and event.event_type not in types:
             return False
         return not conditions or all(map(_holds(event.model_dump(mode="json")), conditions))
 
-    async def run() -> dict[str, Any]:
-        report = await load_bus(app).replay(
+    async def run() -> ReplayReport:
+        return await load_bus(app).replay(
             file, where=is_wanted, handlers=handlers or None, on_error=faults if skip else "raise", **options
         )
-        return attrs.asdict(report)
 
     with reported():
-        counts = asyncio.run(run())
+        report = asyncio.run(run())
+    counts = cast("dict[str, int]", attrs.asdict(report))
     click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
-    if counts["failed"]:
+    if report.failed:
         raise click.exceptions.Exit(1)
     faults.exit()
 
 
-def _holds(values: dict[str, Any]) -> Callable[[Condition], bool]:
+def _holds(values: Mapping[str, object]) -> Callable[[Condition], bool]:
     return lambda condition: condition.holds(values)

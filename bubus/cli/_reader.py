@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from bubus._codec import Unreadable, read_object
-from bubus.cli import _damage
-from bubus.cli._damage import Damage, Kind
+from bubus.cli._damage import Damage, Kind, in_bytes, in_fields, in_names, in_order, in_syntax
 from bubus.cli._lines import LONGEST, Line
 from bubus.cli._orders import OrderPlaced
 from bubus.errors import ValidationError
@@ -31,15 +30,15 @@ class Reader:
         """Return the order that *line* holds, or the gravest fault."""
         if not line.whole:
             return Damage(Kind.TOO_LONG, f"{line.size} bytes, where {LONGEST} are allowed")
-        if fault := _gravest(_damage.in_bytes(line.data)):
+        if fault := _gravest(in_bytes(line.data)):
             return fault
         try:
             order = _order(read_object(line.data))
         except Unreadable as error:
-            return _damage.in_syntax(line.data, str(error))
+            return in_syntax(line.data, str(error))
         if isinstance(order, Damage):
             return order
-        return _gravest(_damage.in_order(order)) or self._repeated(order, line) or order
+        return _gravest(in_order(order)) or self._repeated(order, line) or order
 
     def _repeated(self, order: OrderPlaced, line: Line) -> Damage | None:
         first = self._seen.setdefault(order.order_id, line.number)
@@ -50,13 +49,13 @@ class Reader:
         return None
 
 
-def _order(fields: dict[str, Any]) -> OrderPlaced | Damage:
-    if fault := _gravest(_damage.in_names(fields)):
+def _order(fields: dict[str, object]) -> OrderPlaced | Damage:
+    if fault := _gravest(in_names(fields)):
         return fault
     try:
         return OrderPlaced.model_validate(fields)
     except ValidationError as error:
-        return _gravest(_damage.in_fields(error)) or Damage(Kind.WRONG_TYPE, str(error))
+        return _gravest(in_fields(error)) or Damage(Kind.WRONG_TYPE, str(error))
 
 
 def _gravest(faults: Iterable[Damage]) -> Damage | None:

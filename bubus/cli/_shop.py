@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -20,7 +20,7 @@ from bubus.errors import BubusError
 
 if TYPE_CHECKING:
     from bubus._bus import EventBus
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus.cli._orders import Item
 
 _DECLINES = {"0002": "the issuer declined it", "9995": "insufficient funds", "0069": "it has expired"}
@@ -90,8 +90,9 @@ class Shop:
 
     def apologise(self, refusal: OrderRefused) -> None:
         """Tell the customer; nobody waits for an answer."""
+        del refusal
 
-    def record(self, event: BaseEvent[Any]) -> None:
+    def record(self, event: AnyEvent) -> None:
         """Keep book of every event, whatever it is."""
         self.audited[event.event_type] += 1
 

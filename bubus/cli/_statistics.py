@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import attrs
 
@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 _MOST_NAMES: Final = 1000
 OTHERS: Final = "(others)"
 """Counts what has one of too many names: how many there are is up to whoever wrote the log."""
+
+
+class Calls(TypedDict):
+    """Of one handler."""
+
+    calls: int
+    seconds: float
+
+
+class Counted(TypedDict):
+    """What `LogStatistics` has counted, as JSON has it."""
+
+    lines: int
+    bytes: int
+    failed: int
+    first: str | None
+    last: str | None
+    types: dict[str, int]
+    handlers: dict[str, Calls]
 
 
 @attrs.define
@@ -53,14 +72,14 @@ class LogStatistics:
             self.handlers[name] += 1
             self.seconds[name] += result.duration or 0.0
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Counted:
         """Return all as JSON has it."""
         return {
             "lines": self.lines,
             "bytes": self.bytes,
             "failed": self.failed,
-            "first": self.first and self.first.isoformat(),
-            "last": self.last and self.last.isoformat(),
+            "first": None if self.first is None else self.first.isoformat(),
+            "last": None if self.last is None else self.last.isoformat(),
             "types": dict(self.types.most_common()),
             "handlers": {
                 name: {"calls": calls, "seconds": round(self.seconds[name], 6)}

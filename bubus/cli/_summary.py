@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -15,7 +15,7 @@ from bubus.cli._orders import Currency, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus.cli._orders import OrderPlaced
 
 _STEP = math.log(1.02)
@@ -52,7 +52,7 @@ class TypeSummary:
 
     durations: Durations = attrs.Factory(Durations)
 
-    def add(self, event: BaseEvent[Any]) -> None:
+    def add(self, event: AnyEvent) -> None:
         """Count a completed event."""
         self.count += 1
         self.failed += any(result.error is not None for result in event.event_results.values())
@@ -96,7 +96,7 @@ class Summary:
         if self.slowest is None or seconds_of(order) > seconds_of(self.slowest):
             self.slowest = order
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return everything in JSON's types."""
         return {
             "lines": self.lines,
@@ -111,7 +111,7 @@ class Summary:
             "slowest": self._slowest_as_dict(),
         }
 
-    def _type_as_dict(self, name: str) -> dict[str, Any]:
+    def _type_as_dict(self, name: str) -> dict[str, object]:
         kind = self.types[name]
         return {
             "count": kind.count,
@@ -121,7 +121,7 @@ class Summary:
             "p95_ms": round(kind.durations.quantile(0.95) * 1000, 3),
         }
 
-    def _slowest_as_dict(self) -> dict[str, Any] | None:
+    def _slowest_as_dict(self) -> dict[str, object] | None:
         order = self.slowest
         if order is None:
             return None
@@ -132,13 +132,13 @@ class Summary:
         }
 
 
-def seconds_of(event: BaseEvent[Any]) -> float:
+def seconds_of(event: AnyEvent) -> float:
     """Return how long *event* took, children included, from the start of its first handler."""
     started, completed = event.event_started_at, event.event_completed_at
     return (completed - started).total_seconds() if started and completed else 0.0
 
 
-def _with_descendants(event: BaseEvent[Any]) -> Iterator[BaseEvent[Any]]:
+def _with_descendants(event: AnyEvent) -> Iterator[AnyEvent]:
     waiting = [event]
     while waiting:
         yield (current := waiting.pop())

@@ -73,7 +73,7 @@ class Supervisor:
         self._say: Final = say
         self._stop: Final = asyncio.Event()
         self._seats: Final = [Seat(number) for number in range(1, processes + 1)]
-        self._exit_code = 0
+        self._exit_code: int = 0
 
     async def run(self, show: Callable[[str], None] | None) -> int:
         """Run until SIGTERM or SIGINT and return the exit code; *show* gets a line each second."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final, TypeAlias, cast
 
 import attrs
 import msgspec
 
+from bubus._narrow import is_mapping
 from bubus._tree import escape
 
 _SYNTAX: Final = re.compile(r"(?P<path>[^=!<>~]+?)\s*(?P<operator>!=|<=|>=|=|<|>|~)\s*(?P<value>.*)", re.DOTALL)
@@ -19,17 +20,22 @@ class ConditionError(ValueError):
     """A text is no condition; the message says how one looks."""
 
 
-def _contains(found: Any, wanted: Any) -> bool:
-    return str(wanted) in found if isinstance(found, str) else wanted in found
+Comparison: TypeAlias = Callable[[object, object], object]
 
 
-_OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+def _contains(found: object, wanted: object) -> bool:
+    if isinstance(found, str):
+        return str(wanted) in found
+    return isinstance(found, list | dict) and wanted in found
+
+
+_OPERATORS: Final[Mapping[str, Comparison]] = {
     "=": operator.eq,
     "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
+    "<": cast("Comparison", operator.lt),
+    "<=": cast("Comparison", operator.le),
+    ">": cast("Comparison", operator.gt),
+    ">=": cast("Comparison", operator.ge),
     "~": _contains,
 }
 
@@ -39,8 +45,8 @@ class Condition:
     """One condition on a JSON object."""
 
     _path: tuple[str, ...]
-    _compare: Callable[[Any, Any], Any]
-    _wanted: Any
+    _compare: Comparison
+    _wanted: object
     _text: str
 
     @classmethod
@@ -60,13 +66,13 @@ class Condition:
             tuple(match["path"].split(".")), _OPERATORS[match["operator"]], _value(match["value"]), match["value"]
         )
 
-    def holds(self, values: Mapping[str, Any]) -> bool:
+    def holds(self, values: Mapping[str, object]) -> bool:
         """Tell whether it holds; where there is no such key, or nothing to compare, it does not."""
-        found: Any = values
+        found: object = values
         for key in self._path:
-            if not isinstance(found, Mapping) or key not in found:
+            if not is_mapping(found) or key not in found:
                 return False
-            found = found[key]  # pyright: ignore[reportUnknownVariableType] - whatever JSON holds
+            found = found[key]
         # 2026-01-01 is no JSON, and "7" is: text is compared with what was typed
         wanted = self._text if isinstance(found, str) and not isinstance(self._wanted, str) else self._wanted
         try:
@@ -75,8 +81,8 @@ class Condition:
             return False
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     try:
-        return msgspec.json.decode(text)
+        return cast("object", msgspec.json.decode(text))
     except (msgspec.DecodeError, ValueError):
         return text

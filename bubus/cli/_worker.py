@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 import attrs
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bubus.bridges import Bridge, BridgeStatistics
+    from bubus.bridges.nats import NatsBridge
+    from bubus.bridges.redis import RedisBridge
 
 STATUS_SECONDS: Final = 1.0
 STATUS_MARK: Final = "#bubus-status "
@@ -30,8 +32,7 @@ STATUS_MARK: Final = "#bubus-status "
 _ENGINES = {"nats": "nats", "tls": "nats", "redis": "redis", "rediss": "redis", "unix": "redis"}
 
 
-@attrs.frozen(kw_only=True)
-class Job:
+class Job(TypedDict):
     """What a worker is to do."""
 
     target: str
@@ -43,6 +44,16 @@ class Job:
     timeout: float
     """Seconds to finish when told to stop."""
 
+    max_in_flight: int
+    max_deliveries: int
+    lease: float
+
+
+class _Options(TypedDict):
+    """What any engine's bridge takes of it."""
+
+    stream: str
+    group: str
     max_in_flight: int
     max_deliveries: int
     lease: float
@@ -80,25 +91,23 @@ def make_bridge(job: Job) -> Bridge:
         OptionError: If the URL or an option is wrong.
         MissingExtraError: If the client of that engine is not installed.
     """
-    scheme = job.url.partition("://")[0]
+    scheme = job["url"].partition("://")[0]
     if scheme not in _ENGINES:
         raise OptionError(
             f"--bridge takes a URL that begins with one of {', '.join(_ENGINES)}, not {escape(scheme)}://"
         )
-    options: dict[str, Any] = {
-        "stream": job.stream,
-        "group": job.group,
-        "max_in_flight": job.max_in_flight,
-        "max_deliveries": job.max_deliveries,
-        "lease": job.lease,
+    options: _Options = {
+        "stream": job["stream"],
+        "group": job["group"],
+        "max_in_flight": job["max_in_flight"],
+        "max_deliveries": job["max_deliveries"],
+        "lease": job["lease"],
     }
-    if _ENGINES[scheme] == "nats":
-        nats = importlib.import_module("bubus.bridges.nats")
-        bridge: Bridge = nats.NatsBridge(job.url.split(","), **options)
-    else:
-        redis = importlib.import_module("bubus.bridges.redis")
-        bridge = redis.RedisBridge(job.url, **options)
-    return bridge
+    engine = _ENGINES[scheme]
+    found = vars(importlib.import_module(f"bubus.bridges.{engine}"))
+    if engine == "nats":
+        return cast("type[NatsBridge]", found["NatsBridge"])(job["url"].split(","), **options)
+    return cast("type[RedisBridge]", found["RedisBridge"])(job["url"], **options)
 
 
 async def work(job: Job, report: Callable[[Mapping[str, object]], None]) -> None:
@@ -110,14 +119,14 @@ async def work(job: Job, report: Callable[[Mapping[str, object]], None]) -> None
     """
     stop = asyncio.Event()
     _stop_when_told(stop)
-    bus, bridge = load_bus(job.target), make_bridge(job)
+    bus, bridge = load_bus(job["target"]), make_bridge(job)
     _ = bridge.on("*", bus.dispatch)
     await bridge.start()
     try:
         await _report_until(stop, bridge, report)
     finally:
-        await bridge.stop(job.timeout)
-        await bus.stop(timeout=job.timeout)
+        await bridge.stop(job["timeout"])
+        await bus.stop(timeout=job["timeout"])
         report(attrs.asdict(bridge.statistics()))
 
 

@@ -123,9 +123,10 @@ async def _redis(url: str) -> list[Row]:
         async def receive_raw() -> None:
             count = 0
             while count < EVENTS:
-                [[_, entries]] = await client.execute_command(
+                read = await client.execute_command(
                     "XREADGROUP", "GROUP", "raw", "me", "COUNT", 64, "BLOCK", 5000, "STREAMS", stream, ">"
                 )
+                [[_, entries]] = read or []
                 await client.execute_command("XACK", stream, "raw", *(entry[0] for entry in entries))
                 count += len(entries)
 
