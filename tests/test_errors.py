@@ -19,7 +19,7 @@ LINE = re.compile(r"^(?P<indent>[│ ]*)[├└]── (?P<name>\w+)(\((?P<built
 EXAMPLES: dict[str, Any] = {
     "int": 7,
     "float": 0.5,
-    "Sequence[dict[str, Any]]": [{"type": "missing", "loc": ("name",), "msg": "Field required", "input": {}}],
+    "Sequence[ErrorDetails]": [{"type": "missing", "loc": ("name",), "msg": "Field required", "input": {}}],
 }
 """Constructor arguments by annotation; text where nothing else is said."""
 
