@@ -308,7 +308,10 @@ class Scheduler:
 
     def _take_turn(self) -> None:
         self._turn, self._left = None, _TURN
-        self.start()
+        if self._queue or self._running:
+            self.start()
+        elif self._guard is not None:
+            self._rest(self._guard)
 
     def start(self) -> None:
         """Begin with the queue now, if nothing runs."""
@@ -368,13 +371,9 @@ class Scheduler:
         self._go_on()
 
     def _go_on(self) -> None:
-        """See to it that what is left gets its turn."""
-        if self._running or self._queue:
-            self._wait_for_more()
-        elif self._guard is not None:
-            self._rest(self._guard)
-
-    def _wait_for_more(self) -> None:
+        """See to it that what is left gets its turn; when nothing is, that is when the bus comes to rest."""
+        if not self._running and not self._queue and self._guard is None:
+            return
         loop = self.loop
         if loop is None or loop.is_closed():
             return
@@ -386,7 +385,7 @@ class Scheduler:
 
     def _is_held(self) -> bool:
         """Tell whether the next event in the queue must wait for the log."""
-        return self.ledger is not None and self.ledger.holds(next(iter(self._queue)))
+        return self.ledger is not None and bool(self._queue) and self.ledger.holds(next(iter(self._queue)))
 
     def _rest(self, guard: Guard) -> None:
         """Let go of what only work needs."""
