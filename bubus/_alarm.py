@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-    from bubus._context import Call
+    from bubus._call import Call
     from bubus._state import Share
 
 # Seconds between two rings, so that handlers which began one after another do not cost a scan each.

@@ -539,7 +539,7 @@ class EventBus(OlderBus):
         call = live_call()
         if call is not None and blocks(call, self._scheduler):
             raise DeadlockError(
-                f"bus {self.name!r} is never idle inside its own handler {call.handler.name}; "
+                f"bus {self.name!r} is never idle inside its own handler {call.handler_name}; "
                 "wait outside, or await single events"
             )
         self._scheduler.check_loop()

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
-
-import attrs
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bubus._alarm import Alarm
-    from bubus._bus import EventBus
+    from bubus._call import Call
     from bubus._dispatch import Options
-    from bubus._event import BaseEvent
-    from bubus._handlers import Handler
-    from bubus._result import EventResult
     from bubus._state import EventState, Share
 
 
@@ -76,57 +69,6 @@ class Runner(Protocol):
     def wake(self) -> None:
         """See whether the queue can go on."""
         ...
-
-
-def _nothing(call: Call) -> None:
-    del call
-
-
-@attrs.define(eq=False, repr=False)
-class Call:
-    """One call of one handler for one event; the token that tells inside from outside."""
-
-    share: Share
-    event: BaseEvent[Any]
-    handler: Handler
-    result: EventResult[Any]
-
-    nesting: int = 0
-    """How many eager starts lie below this one on the Python stack."""
-
-    live: bool = True
-    """Whether the handler still runs: only then its tasks count as inside."""
-
-    task: asyncio.Task[None] | None = None
-    """The handler's own task; None for one that has not started or is a plain function."""
-
-    due: float = math.inf
-    """When `action` is due, on the clock of the loop; set only while the handler is suspended."""
-
-    action: Callable[[Call], None] = _nothing
-
-    start_time: float = 0.0
-    """Reading of `time.monotonic`, in seconds, when the handler started."""
-
-    after: Callable[[Call], None] | None = None
-    """Told when the handler has settled."""
-
-    cut: BaseException | None = None
-    """Why the handler was cancelled, if it was."""
-
-    warned: bool = False
-    """Whether it was said that the handler is slow."""
-
-    spared: bool = False
-    """Set while the handler itself runs `stop`, which must not cancel it."""
-
-    waiting_for: EventState | None = None
-    """The event that the handler's own task awaits right now."""
-
-    @property
-    def bus(self) -> EventBus:
-        """The bus that runs the handler."""
-        return self.share.bus
 
 
 current_call: ContextVar[Call | None] = ContextVar("bubus_current_call", default=None)

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import attrs
 
-from bubus._context import Call, current_call
+from bubus._call import NO_SHARE, Call
+from bubus._context import current_call
 from bubus._event import is_event
-from bubus._result import EventResult
 from bubus._state import DONE, Share, state_of
 from bubus._tasks import spawn
 from bubus._tree import describe_error, escape
@@ -81,7 +81,7 @@ def run(share: Share, handlers: Sequence[Handler], nesting: int, timeout: float 
     if state.status == "pending":
         state.start(runner.epoch)
     share.calls = calls = _open_calls(share, handlers, nesting, timeout)
-    share.waiting = iter(calls)
+    share.waiting = zip(calls, handlers, strict=True)
     if state.depth > runner.options.max_depth:
         _refuse_depth(share, runner.options)
     return go_on(share)
@@ -91,11 +91,11 @@ def go_on(share: Share) -> bool:
     """Start handlers until one has to be waited for; tell whether all have settled."""
     options = share.runner.options
     share.stepping = True
-    for call in share.waiting:
+    for call, handler in share.waiting:
         if call.live:
             if options.before_call is not None:
                 options.before_call(call)
-            _start(call, share)
+            _start(call, handler, share)
             if share.active and not options.parallel_handlers:
                 break
     share.stepping = False
@@ -109,8 +109,9 @@ def _open_calls(share: Share, handlers: Sequence[Handler], nesting: int, timeout
         timeout = event.event_timeout
     calls: list[Call] = []
     for handler in handlers:
-        results[handler.id] = EventResult(event_id, handler.origin, timeout, kind)
-        calls.append(Call(share, event, handler, results[handler.id], nesting))
+        results[handler.id] = call = Call(event_id, handler.origin, timeout, kind)
+        call.share, call.nesting = share, nesting
+        calls.append(call)
     if not calls:
         share.outcome = "unhandled"
     return calls
@@ -128,11 +129,13 @@ def _refuse_depth(share: Share, options: Options) -> None:
 # -- one handler ---------------------------------------------------------------------------------------------------
 
 
-def _start(call: Call, share: Share) -> None:
+def _start(call: Call, handler: Handler, share: Share) -> None:
     share.active += 1
-    handler, state, context = call.handler, share.state, share.context.copy()
+    state, context = share.state, share.context
+    if len(share.calls) > 1:
+        context = context.copy()
     call.start_time = now = monotonic()
-    call.result.start(state.epoch + now)
+    call.start(state.epoch + now)
     if handler.is_coroutine_function:
         eager = call.nesting < MAX_NESTING
         task = spawn(_run(call, handler.function), loop=state.loop, context=context, eager_start=eager)
@@ -140,13 +143,13 @@ def _start(call: Call, share: Share) -> None:
             _suspended(call, task)
         del task
     else:
-        _run_plain(call, context)
+        _run_plain(call, handler.function, context)
     del context  # the frames of an error refer to this one as long as the error is kept
 
 
-def _run_plain(call: Call, context: Context) -> None:
+def _run_plain(call: Call, function: AnyHandler, context: Context) -> None:
     try:
-        value = _in_no_task(call, context)
+        value = _in_no_task(call, function, context)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _settle(call, error=_without_own_frames(error, 3))
     else:
@@ -166,15 +169,15 @@ def _start_given(call: Call, awaitable: Awaitable[object], context: Context) -> 
     del context, task  # see _start
 
 
-def _in_no_task(call: Call, context: Context) -> object:
+def _in_no_task(call: Call, function: AnyHandler, context: Context) -> object:
     """Call a plain function outside of the task that runs: which one starts the handlers is none of its business."""
     loop = call.share.state.loop
     task = current_task(loop)
     if task is None:
-        return context.run(_call, call, call.handler.function)
+        return context.run(_call, call, function)
     asyncio._leave_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - documented under "Extending asyncio"
     try:
-        return context.run(_call, call, call.handler.function)
+        return context.run(_call, call, function)
     finally:
         asyncio._enter_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
         del context  # see _start
@@ -182,7 +185,7 @@ def _in_no_task(call: Call, context: Context) -> object:
 
 def _call(call: Call, function: AnyHandler) -> object:
     current_call.set(call)
-    return function(call.event)
+    return function(call.share.event)
 
 
 def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
@@ -212,7 +215,7 @@ async def _run(call: Call, function: Callable[[Any], Any]) -> None:
     call.task = current_task()
     current_call.set(call)
     try:
-        value = await function(call.event)
+        value = await function(call.share.event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _ended_with(call, _without_own_frames(error))
     else:
@@ -228,7 +231,7 @@ def _ended_late(call: Call) -> None:
 
 
 def _ended_with(call: Call, error: BaseException) -> None:
-    if isinstance(error, asyncio.CancelledError):
+    if call.live and isinstance(error, asyncio.CancelledError):
         call.share.runner.cut_off_if_ending()
     if call.live and call.cut is None:
         if isinstance(error, GeneratorExit):
@@ -257,7 +260,7 @@ def _without_own_frames(error: BaseException, count: int = 1) -> BaseException:
 
 
 def _arm(call: Call) -> None:
-    runner, timeout = call.share.runner, call.result.timeout
+    runner, timeout = call.share.runner, call.timeout
     slow = runner.options.slow_handler_seconds
     if slow and (not timeout or slow < timeout):
         runner.alarm.set(call, slow, _warn_slow)
@@ -279,7 +282,7 @@ def _warn_blocked(call: Call, duration: float) -> None:
 
 def _warn_slow(call: Call) -> None:
     call.warned = True
-    runner, timeout = call.share.runner, call.result.timeout
+    runner, timeout = call.share.runner, call.timeout
     slow = runner.options.slow_handler_seconds
     logger.warning(
         "%s has been running for more than %s s (possible deadlock); it waits for %s",
@@ -295,7 +298,7 @@ def _waits_for(call: Call) -> str:
     state = call.waiting_for
     if state is None:
         return "something of its own, not for an event"
-    for child in call.result.event_children:
+    for child in call.event_children:
         if state_of(child) is state:
             return f"its child {escape(child.event_type)}#{child.event_id[-4:]}"
     return "another event"
@@ -303,15 +306,16 @@ def _waits_for(call: Call) -> str:
 
 def _time_out(call: Call) -> None:
     error = HandlerTimeout(
-        f"{_title(call)} exceeded event_timeout={call.result.timeout} s; "
+        f"{_title(call)} exceeded event_timeout={call.timeout} s; "
         "raise event_timeout, or let the handler do less"
     )
     cut(call, error, call.share.runner.options.cancel_grace)
 
 
 def _title(call: Call) -> str:
-    event, bus = call.event, escape(call.bus.name)
-    return f"handler {escape(call.handler.name)} of {escape(event.event_type)}#{event.event_id[-4:]} on bus {bus}"
+    kind = "an event" if call.share is NO_SHARE else escape(call.event.event_type)
+    bus = escape(call.eventbus_name)
+    return f"handler {escape(call.handler_name)} of {kind}#{call.event_id[-4:]} on bus {bus}"
 
 
 # -- cancelling ----------------------------------------------------------------------------------------------------
@@ -342,7 +346,7 @@ def _cancel(call: Call, error: BaseException, grace: float) -> None:
 def _cut_children(call: Call) -> list[tuple[Call, BaseException, float]]:
     """Cut off the events that *call* dispatched, on every bus that has them; return the calls that run for them."""
     running: list[tuple[Call, BaseException, float]] = []
-    for child in call.result.event_children:
+    for child in call.event_children:
         state = state_of(child)
         for share in () if state is None else state.shares:
             if share.stage is not DONE:
@@ -380,7 +384,7 @@ def settle_dead(share: Share, error: BaseException) -> None:
     share.stepping = True  # or the rest of the handlers would be started as soon as one settles
     for call in share.calls:
         _settle(call, error=error)
-        for child in call.result.event_children:
+        for child in call.event_children:
             state = state_of(child)
             for child_share in () if state is None else state.shares:
                 child_share.runner.settle_leftovers()
@@ -406,21 +410,22 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         return
     call.live = False
     call.task = None  # it refers to the context, which refers to the call
-    result = call.result
-    if result.status == "pending":
+    if call.status == "pending":
         _record(call, value, error, 0.0)
         return
     duration = monotonic() - call.start_time
-    if duration > _UNNOTICED or (result.timeout and duration > result.timeout):
+    if duration > _UNNOTICED or (call.timeout and duration > call.timeout):
         error = _check_late(call, error, duration)
-    exact = value is None or type(value) is result.result_type  # pyright: ignore[reportUnnecessaryComparison] - T is any object, mostly a class
+    share = call.share
+    forwarded = value is share.event
+    # T is any object, mostly a class
+    exact = forwarded or value is None or type(value) is call.result_type  # pyright: ignore[reportUnnecessaryComparison]
     if exact and error is None and not isinstance(value, Exception):
-        result.complete(value, duration, forwarded=value is call.event)
+        call.complete(value, duration, forwarded=forwarded)
     else:
         _record(call, value, error, duration)
     if call.after is not None:
         call.after(call)
-    share = call.share
     share.active -= 1
     if not share.active and not share.stepping:
         share.runner.proceed(share)
@@ -438,7 +443,7 @@ def _record(call: Call, value: object, error: BaseException | None, duration: fl
 def _check_late(call: Call, error: BaseException | None, duration: float) -> BaseException | None:
     """Say that a handler took long, and return the error of one that took too long without ever suspending."""
     _warn_blocked(call, duration)
-    timeout = call.result.timeout
+    timeout = call.timeout
     if error is not None or not timeout or duration <= timeout:
         return error
     return HandlerTimeout(
@@ -453,7 +458,7 @@ def _record_value(call: Call, value: object, duration: float) -> None:
     except Exception as refused:  # noqa: BLE001 - also what a value's own code raises while it is checked
         _record_error(call, refused, duration)
     else:
-        call.result.complete(value, duration, forwarded=forwarded)
+        call.complete(value, duration, forwarded=forwarded)
 
 
 def _accept_value(call: Call, value: object) -> tuple[object, bool]:
@@ -477,9 +482,9 @@ def _record_error(call: Call, error: BaseException, duration: float) -> None:
     if isinstance(error, SystemExit | KeyboardInterrupt):
         share.leaving = error
     error = _presentable(call, error)
-    _add_note(error, f"in handler {call.handler.id} of {call.event.event_type}")
+    _add_note(error, f"in handler {call.handler_id} of {call.event.event_type}")
     share.outcome = share.outcome or "failed"
-    call.result.fail(error, duration)
+    call.fail(error, duration)
     if share.cut is None and not isinstance(error, BusStopped):
         logger.warning("%s failed: %s", _title(call), describe_error(error))
 

@@ -15,9 +15,9 @@ from bubus.wal._entry import Scribe, outcome, with_path, written
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bubus._context import Call, Runner
+    from bubus._call import Call
+    from bubus._context import Runner
     from bubus._event import BaseEvent
-    from bubus._handlers import Handler
     from bubus._plan import Plan
     from bubus._state import Share
     from bubus.wal import WriteAheadLog
@@ -93,12 +93,12 @@ class Ledger:
     def before_call(self, call: Call) -> None:
         """Journal that a handler is about to run, and later what it came to."""
         if call.share.event.event_id in self.log.journaled:
-            self.log.attempt(call.event.event_id, handler_key(call.handler))
+            self.log.attempt(call.event.event_id, handler_key(call.handler_id))
             call.after = self._after_call
 
     def _after_call(self, call: Call) -> None:
-        if not was_stopped(call.cut or call.result.error):
-            self.log.outcome(call.event.event_id, handler_key(call.handler), b"{" + outcome(call.result))
+        if not was_stopped(call.cut or call.error):
+            self.log.outcome(call.event.event_id, handler_key(call.handler_id), b"{" + outcome(call))
 
     async def drain(self) -> None:
         """Return when the lines so far are written or lost."""
@@ -263,9 +263,9 @@ class JournaledDebt(Debt):
         share.runner.wake()
 
 
-def handler_key(handler: Handler) -> str:
+def handler_key(handler_id: str) -> str:
     """Return ``module.qualname#n``, by which the next process knows a handler too."""
-    return handler.id.partition(":")[2]
+    return handler_id.partition(":")[2]
 
 
 def was_stopped(error: BaseException | None) -> bool:

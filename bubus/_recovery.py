@@ -57,7 +57,7 @@ class Resumption:
 
     def select(self, share: Share, handlers: Sequence[Handler]) -> Sequence[Handler]:
         """Return the handlers that have not finished; the results of the others are taken over."""
-        there = {handler_key(handler): handler for handler in handlers}
+        there = {handler_key(handler.id): handler for handler in handlers}
         done = self._unfinished.outcomes
         for key in (*done, *(key for key in self._unfinished.attempts if key not in done and key not in there)):
             origin = there[key].origin if key in there else _lost_origin(key, share)

@@ -233,7 +233,7 @@ def _refuse_own(scheduler: Scheduler, bus: EventBus) -> None:
     call = live_call()
     if call is not None and blocks(call, scheduler):
         raise DeadlockError(
-            f"bus {bus.name!r} cannot replay inside its own handler {call.handler.name}, which it waits for; "
+            f"bus {bus.name!r} cannot replay inside its own handler {call.handler_name}, which it waits for; "
             "replay outside, or on another bus"
         )
 
@@ -254,7 +254,7 @@ def _found(registry: Registry, wanted: AnyHandler | str) -> list[Handler]:
 def _is_meant(handler: Handler, wanted: AnyHandler | str) -> bool:
     if not isinstance(wanted, str):
         return handler.function == wanted
-    key = handler_key(handler)
+    key = handler_key(handler.id)
     return wanted in (handler.name, key, key.rpartition("#")[0])
 
 

@@ -25,6 +25,7 @@ import attrs
 
 from bubus import _dispatch
 from bubus._alarm import Alarm
+from bubus._call import NO_SHARE
 from bubus._context import current_call, live_call
 from bubus._guard import Guard
 from bubus._state import DONE, NO_CONTEXT, NO_LOOP, QUEUED, RUNNING, EventState, Share, set_state, state_of
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bubus._bus import EventBus
-    from bubus._context import Call
+    from bubus._call import Call
     from bubus._event import BaseEvent
     from bubus._expect import Expectations
     from bubus._handlers import Handler, Registry
@@ -505,6 +506,8 @@ class Scheduler:
         self.completed += 1
         if share.outcome is not None:
             self.outcomes[share.outcome] += 1
+        for call in share.calls:
+            call.share = NO_SHARE
         share.calls = ()
         self.history.complete(share.event)
         if self.completed % _MEMORY_CHECK == 1:
@@ -534,7 +537,7 @@ class Scheduler:
         """Settle those handlers of *share* that have not begun, for the reason *error*."""
         calls, _ = self.cut(share, error) if share.stage is QUEUED else (share.calls, 0.0)
         for call in calls:
-            if call.result.status == "pending":
+            if call.status == "pending":
                 _dispatch.cut(call, error, 0.0)
 
     def cut_off_if_ending(self) -> None:
@@ -693,7 +696,7 @@ def _make_child(event: BaseEvent[Any], state: EventState, call: Call) -> None:
         return
     object.__setattr__(event, "event_parent_id", parent.event_id)
     call.share.state.adopt(state)
-    call.result.event_children.append(event)
+    call.event_children.append(event)
 
 
 def _leave(error: BaseException) -> None:

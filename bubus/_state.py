@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bubus._bus import EventBus
-    from bubus._context import Call, Runner
+    from bubus._call import Call
+    from bubus._context import Runner
     from bubus._event import BaseEvent
+    from bubus._handlers import Handler
     from bubus._ledger import Debt
     from bubus._result import EventResult
 
@@ -41,7 +43,7 @@ class Waiter(Protocol):
         ...
 
 
-_NOBODY: Iterator[Call] = iter(())
+_NOBODY: Iterator[tuple[Call, Handler]] = iter(())
 
 NO_CONTEXT = Context()
 """Stands for a context that was let go."""
@@ -71,8 +73,8 @@ class Share:
 
     stage: Stage = QUEUED
     calls: Sequence[Call] = ()
-    waiting: Iterator[Call] = _NOBODY
-    """Those of `calls` that have not had their turn."""
+    waiting: Iterator[tuple[Call, Handler]] = _NOBODY
+    """Those of `calls` that have not had their turn, each with what it calls."""
 
     active: int = 0
     """Handlers that have started and not settled."""

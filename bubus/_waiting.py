@@ -12,12 +12,14 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from bubus._context import Call, Runner, live_call
+from bubus._context import Runner, live_call
 from bubus._state import QUEUED, EventState, Share, state_of
 from bubus.errors import DeadlockError, WrongLoopError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+
+    from bubus._call import Call
 
 
 def wait(state: EventState) -> Generator[Any, None, None]:
@@ -140,7 +142,7 @@ def refuse_own(state: EventState, call: Call) -> None:
     while ancestor is not None:
         if ancestor is state:
             raise DeadlockError(
-                f"handler {call.handler.name} would wait for itself: the awaited event completes only after "
+                f"handler {call.handler_name} would wait for itself: the awaited event completes only after "
                 "this handler has returned; await it outside, or in a task that outlives the handler"
             )
         ancestor = ancestor.parent
@@ -158,7 +160,7 @@ def _refuse_circle(state: EventState, call: Call) -> None:
         for running in _live_calls(other):
             if running is call:
                 raise DeadlockError(
-                    f"handler {call.handler.name} awaits an event whose own handlers wait for this handler; "
+                    f"handler {call.handler_name} awaits an event whose own handlers wait for this handler; "
                     "let one of the two not await the other"
                 )
             if running.waiting_for is not None:
@@ -205,10 +207,11 @@ def blocked_runners(state: EventState) -> set[Runner]:
         if waited_for.parent is not None:
             todo.append(waited_for.parent)
         for call in waited_for.awaited_by or ():
-            todo.append(call.share.state)
-            if call.share.runner not in found:
-                found.add(call.share.runner)
-                todo += call.share.runner.queued_states()
+            if call.live:
+                todo.append(call.share.state)
+                if call.share.runner not in found:
+                    found.add(call.share.runner)
+                    todo += call.share.runner.queued_states()
     return found
 
 

@@ -46,6 +46,7 @@ TABLE = """
 2.3  _define _event_dump
 2.35 _json_schema
 3    _codec _result _retry
+3.05 _call
 3.1  _model _older_event
 4    _event
 5    _handlers _history

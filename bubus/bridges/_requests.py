@@ -121,5 +121,5 @@ def _open(event: AnyEvent) -> EventState:
     state.start()
     if call is not None and event.event_parent_id == call.event.event_id:
         call.share.state.adopt(state)
-        call.result.event_children.append(event)
+        call.event_children.append(event)
     return state
