@@ -306,8 +306,7 @@ def _waits_for(call: Call) -> str:
 
 def _time_out(call: Call) -> None:
     error = HandlerTimeout(
-        f"{_title(call)} exceeded event_timeout={call.timeout} s; "
-        "raise event_timeout, or let the handler do less"
+        f"{_title(call)} exceeded event_timeout={call.timeout} s; raise event_timeout, or let the handler do less"
     )
     cut(call, error, call.share.runner.options.cancel_grace)
 

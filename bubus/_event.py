@@ -11,7 +11,7 @@ from bubus import _result
 from bubus._context import live_call
 from bubus._model import EventModel
 from bubus._older_event import OlderEvent
-from bubus._state import EventState, Status, accepted_state, state_of
+from bubus._state import EventState, Status, state_of
 from bubus._tree import ICONS, Row, describe_error, describe_seconds, describe_value, escape, render
 from bubus._types import T_EventResultType
 from bubus._waiting import wait
@@ -101,8 +101,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
             DeadlockError: Inside its own handler, or that of one of its children.
             LogWriteError: If its line is not in the log of a bus; the event itself is complete.
         """
-        yield from wait(accepted_state(self))
-        return self
+        return wait(self)
 
     async def _completed(self, timeout: float | None) -> None:
         if timeout is None:

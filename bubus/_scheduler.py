@@ -28,7 +28,7 @@ from bubus._alarm import Alarm
 from bubus._call import NO_SHARE
 from bubus._context import current_call, live_call
 from bubus._guard import Guard
-from bubus._state import DONE, NO_CONTEXT, NO_LOOP, QUEUED, RUNNING, EventState, Share, set_state, state_of
+from bubus._state import DONE, NO_CONTEXT, NO_LOOP, QUEUED, RUNNING, STATE, EventState, Share, put, state_of
 from bubus._statistics import Statistics
 from bubus._steps import PROCESS_EVENT, STEP, drive, is_driven
 from bubus._tasks import spawn
@@ -204,7 +204,7 @@ class Scheduler:
             state.shares = (share,)
             if call is not None:
                 _make_child(event, state, call)
-            set_state(event, state)
+            put(event, STATE, state)
         else:
             if state.loop is NO_LOOP:
                 _settle_in(event, state, call, loop)
@@ -277,6 +277,7 @@ class Scheduler:
         else:
             self.settle_leftovers()
         self.loop = loop
+        self._left = _TURN
 
     def _check_loop(self, owner: asyncio.AbstractEventLoop, loop: asyncio.AbstractEventLoop) -> None:
         if owner is not loop:
@@ -320,20 +321,23 @@ class Scheduler:
             return
         if self._guard is not None:
             self.cut_off_if_ending()
-        self.epoch = time() - monotonic()
+        if self._left == _TURN:
+            self._tell_time()
+        queue, running = self._queue, self._running
         self._draining = True
         try:
-            self._drain()
+            while queue and not running and self._left > 0:
+                if self.ledger is not None and (self.ledger.held or self.ledger.paused) and self._is_held():
+                    break
+                self._begin(queue.popitem(False)[0], 0)
         finally:
             self._draining = False
-        self._go_on()
+        if running or queue or self._guard is not None:
+            self._go_on()
 
-    def _drain(self) -> None:
-        queue, running = self._queue, self._running
-        while queue and not running and self._left > 0:
-            if self.ledger is not None and (self.ledger.held or self.ledger.paused) and self._is_held():
-                break
-            self._begin(queue.popitem(last=False)[0], 0)
+    def _tell_time(self) -> None:
+        """Look at the clock on the wall: done once in a turn of the loop."""
+        self.epoch = time() - monotonic()
 
     def _begin(self, share: Share, nesting: int) -> bool:
         """Run what does not suspend of an event; tell whether that was all of it."""
@@ -425,7 +429,8 @@ class Scheduler:
 
     def run_out_of_turn(self, share: Share, nesting: int) -> None:
         """Take *share* out of the queue and run it, beside what runs already."""
-        self.epoch = time() - monotonic()
+        if self._left == _TURN:
+            self._tell_time()
         if self.ledger is not None:  # which may hold it
             self.run_each(iter((share,)))
             return
@@ -480,7 +485,7 @@ class Scheduler:
         self._queue.pop(share, None)
         share.stage = RUNNING
         self._running[share] = None
-        self.epoch = time() - monotonic()
+        self._tell_time()
         found = self._handlers(share) if handlers is None else handlers
         if _dispatch.run(share, found, _dispatch.MAX_NESTING, timeout):
             self._finish(share)
@@ -694,7 +699,7 @@ def _make_child(event: BaseEvent[Any], state: EventState, call: Call) -> None:
     parent = call.event
     if event.event_parent_id not in (None, parent.event_id):
         return
-    object.__setattr__(event, "event_parent_id", parent.event_id)
+    put(event, "event_parent_id", parent.event_id)
     call.share.state.adopt(state)
     call.event_children.append(event)
 

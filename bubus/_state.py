@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context
 from enum import Enum
+from operator import attrgetter
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
@@ -17,7 +18,7 @@ import attrs
 from bubus.errors import NotDispatchedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bubus._bus import EventBus
     from bubus._call import Call
@@ -168,7 +169,11 @@ class EventState:
                 state.debt.pay()
                 if state.open_work:
                     return
-            state = state.complete()
+            parent = state.parent
+            state.complete()
+            if parent is not None:
+                parent.open_work -= 1
+            state = parent
 
     def finish(self) -> None:
         """Record when all work was done; it may be repeated, and changes nothing then."""
@@ -177,9 +182,10 @@ class EventState:
             if not self.epoch:  # no bus has begun with it
                 self.epoch = time() - self.completed
 
-    def complete(self) -> EventState | None:
-        """Record that all work is done, tell all that wait, and return the parent, which has less open work now."""
-        self.finish()
+    def complete(self) -> None:
+        """Record that all work is done, and tell all that wait."""
+        if self.completed is None:
+            self.finish()
         self.status = "completed"
         shares = self.shares
         self.shares = ()
@@ -187,11 +193,7 @@ class EventState:
             share.runner.event_completed(share)
         if self.waiters is not None:
             self._wake(self.waiters)
-        parent = self.parent
-        if parent is not None:
-            self.parent = None
-            parent.open_work -= 1
-        return parent
+        self.parent = None
 
     def add_waiter(self, waiter: Waiter) -> None:
         """Tell *waiter* when the event is complete."""
@@ -201,23 +203,22 @@ class EventState:
 
     def _wake(self, waiters: list[Waiter]) -> None:
         self.waiters = None
+        lost = self.loop.is_closed()
         for waiter in waiters:
-            if not waiter.done() and not _is_lost(waiter, self.loop):
+            # A future of a closed loop cannot be resolved, and nobody waits for it any more.
+            if not waiter.done() and not (lost and isinstance(waiter, asyncio.Future)):
                 waiter.set_result(None)
 
 
-def _is_lost(waiter: object, loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether *waiter* is a future of a closed loop: it cannot be resolved, and nobody waits for it any more."""
-    return isinstance(waiter, asyncio.Future) and loop.is_closed()
+STATE: Final = "_event_state"
+"""The attribute with the run-time state; the leading underscore keeps it out of every encoding."""
+
+put: Final = object.__setattr__
+"""Sets an attribute also where the event class is frozen."""
 
 
-_STATE = "_event_state"
-
-
-def state_of(event: BaseEvent[Any]) -> EventState | None:
-    """Return the run-time state of *event*, or None before its first dispatch."""
-    state: EventState | None = event._event_state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - this is its place
-    return state
+state_of: Final = cast("Callable[[BaseEvent[Any]], EventState | None]", attrgetter(STATE))
+"""Returns the run-time state of an event, or None before its first dispatch."""
 
 
 def accepted_state(event: BaseEvent[Any]) -> EventState:
@@ -237,8 +238,8 @@ def accepted_state(event: BaseEvent[Any]) -> EventState:
 
 
 def set_state(event: BaseEvent[Any], state: EventState) -> None:
-    """Give *event* its run-time state; the leading underscore keeps it out of every encoding."""
-    object.__setattr__(event, _STATE, state)  # also for an event class that is frozen
+    """Give *event* its run-time state."""
+    put(event, STATE, state)
 
 
 def new_state(event: BaseEvent[Any], loop: asyncio.AbstractEventLoop) -> EventState:

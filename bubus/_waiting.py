@@ -10,73 +10,68 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bubus._context import Runner, live_call
-from bubus._state import QUEUED, EventState, Share, state_of
+from bubus._state import QUEUED, EventState, Share, accepted_state, state_of
 from bubus.errors import DeadlockError, WrongLoopError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from bubus._call import Call
+    from bubus._event import BaseEvent
+
+E = TypeVar("E", bound="BaseEvent[Any]")
 
 
-def wait(state: EventState) -> Generator[Any, None, None]:
+def wait(event: E) -> Generator[Any, None, E]:
     """
-    Wait until the event of *state* is complete, driving it where that is due.
+    Wait until *event* is complete, driving it where that is due, and return it.
 
     Raises:
+        NotDispatchedError: If no bus has accepted it.
         DeadlockError: If the running handler handles this event, or a child of it.
         WrongLoopError: If the event belongs to another event loop.
         LogWriteError: If its line could not be written to a log.
     """
+    state = accepted_state(event)
     if state.open_work:
-        yield from _drive(state)
+        if state.loop is not asyncio.get_running_loop():
+            _settle_if_lost(state)
+        elif call := live_call():
+            yield from _wait_inside(state, call)
+        else:
+            _begin(state)
+            if state.open_work:
+                yield from _until_completed(state)
+            if state.leaving:
+                # A SystemExit is on its way through the loop: nothing of the program may run before it has left.
+                yield
     if state.debt is not None and (fault := state.debt.fault()):
         raise fault
+    return event
 
 
-def _drive(state: EventState) -> Generator[Any, None, None]:
-    if state.loop.is_closed():
-        for share in state.shares:
-            share.runner.settle_leftovers()
-        return
-    if state.loop is not asyncio.get_running_loop():
+def _settle_if_lost(state: EventState) -> None:
+    """Settle an event whose loop was closed; of one that lives in another loop only `WrongLoopError` can be said."""
+    if not state.loop.is_closed():
         raise WrongLoopError(
             "this event belongs to another event loop; await it there, "
             "or use bus.dispatch_threadsafe(event).result() from this thread"
         )
-    call = live_call()
-    if call is None:
-        _begin(state)
-        if state.open_work or state.leaving:
-            yield from _wait_outside(state)
-    else:
-        yield from _wait_inside(state, call)
+    for share in state.shares:
+        share.runner.settle_leftovers()
 
 
 def _begin(state: EventState) -> None:
     """Let every bus that has the event queued begin with its queue, also those that it is forwarded to meanwhile."""
-    for share in _shares(state):
+    begun = 0
+    while begun < len(state.shares):
+        share = state.shares[begun]
+        begun += 1
         if share.stage is QUEUED:
             share.runner.start()
-
-
-def _shares(state: EventState) -> Iterator[Share]:
-    """Yield every share, also those that come by forwards meanwhile."""
-    seen = 0
-    while seen < len(state.shares):
-        yield state.shares[seen]
-        seen += 1
-
-
-def _wait_outside(state: EventState) -> Generator[Any, None, None]:
-    while state.open_work:
-        yield from _until_completed(state)
-    if state.leaving:
-        # A SystemExit is on its way through the loop: nothing of the program may run before it has left.
-        yield
 
 
 def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
@@ -89,8 +84,7 @@ def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
             _refuse_circle(state, call)
         if state.open_work and begun_before:
             unblock(state, (state, *_left_behind(state)))
-        while state.open_work:
-            yield from _until_completed(state)
+        yield from _until_completed(state)
     finally:
         _leave(state, call, blocks=blocks)
 
@@ -98,7 +92,10 @@ def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
 def _take_out_of_turn(state: EventState, call: Call) -> bool:
     """Run the event now on every bus where it is queued; tell whether some bus had begun with it already."""
     begun_before = False
-    for share in _shares(state):
+    taken = 0
+    while taken < len(state.shares):  # there may be more of them, by forwards
+        share = state.shares[taken]
+        taken += 1
         if share.stage is QUEUED:
             share.runner.run_out_of_turn(share, call.nesting + 1)
         else:
@@ -107,18 +104,19 @@ def _take_out_of_turn(state: EventState, call: Call) -> bool:
 
 
 def _until_completed(state: EventState) -> Generator[Any, None, None]:
-    if state.debt is not None:
-        state.debt.flush()
-        if not state.open_work:
-            return
-    # Every waiter has a future of its own, so that cancelling one cancels nothing else.
-    waiter = state.loop.create_future()
-    state.add_waiter(waiter)
-    try:
-        yield from waiter
-    finally:
-        if state.waiters is not None and waiter.cancelled():
-            state.waiters.remove(waiter)
+    while state.open_work:
+        if state.debt is not None:
+            state.debt.flush()
+            if not state.open_work:
+                return
+        # Every waiter has a future of its own, so that cancelling one cancels nothing else.
+        waiter: asyncio.Future[None] = asyncio.Future(loop=state.loop)
+        state.add_waiter(waiter)
+        try:
+            yield from waiter
+        finally:
+            if state.waiters is not None and waiter.cancelled():
+                state.waiters.remove(waiter)
 
 
 def _enter(state: EventState, call: Call, *, blocks: bool) -> None:
