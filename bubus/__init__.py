@@ -12,6 +12,7 @@ who = await bus.dispatch(UserLoginEvent(username="alice")).event_result()
 """
 
 from bubus import helpers as helpers, logging as logging, models as models, service as service
+from bubus._aliases import AliasChoices as AliasChoices, AliasPath as AliasPath
 from bubus._bus import EventBus as EventBus, EventClass as EventClass
 from bubus._config import ConfigDict as ConfigDict
 from bubus._decorators import (
@@ -41,6 +42,8 @@ from bubus.models import (
 from bubus.wal import WriteAheadLog as WriteAheadLog
 
 __all__ = [
+    "AliasChoices",
+    "AliasPath",
     "BaseEvent",
     "BubusError",
     "ConfigDict",

@@ -17,7 +17,8 @@ from bubus.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bubus._field_info import FieldInfo, Path
+    from bubus._aliases import Path
+    from bubus._field_info import FieldInfo
     from bubus._marks import Mark
     from bubus._mode import Mode
     from bubus._types import Check

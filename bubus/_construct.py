@@ -26,8 +26,8 @@ from bubus._variables import put
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bubus._aliases import Path
     from bubus._arguments import Argument
-    from bubus._field_info import Path
     from bubus._mode import Mode
 
 Init: TypeAlias = Callable[..., None]
@@ -126,7 +126,9 @@ def check_extras(cls: Any, extras: dict[str, Any], faults: Faults) -> Faults:
         del extras[name]
     policy = cls.model_config.get("extra", "allow")
     if policy == "ignore":
-        extras.clear()
+        if faults is None:  # else they are shown in the error
+            extras.clear()
+        return faults
     refused = [name for name in extras if policy == "forbid" or _is_no_extra(cls, name)]
     return [*(faults or ()), *(fault("extra_forbidden", extras[name]).under(name) for name in refused)] or None
 
@@ -214,6 +216,7 @@ class _Writer:
             path[0] for one in arguments for path in one.lookups if len(path) == 1 and one.is_parameter(path[0])
         )
         self.keeps_data = any(one.asks or one.info.factory_takes_data for one in arguments)
+        self.keeps_roots = any(self._leads_into_extra(path) for one in arguments for path in one.lookups)
         self.keeps_set = not mode.base64  # of an event that was written it is not known any more
         self.names: dict[str, Any] = {
             "_missing": MISSING,
@@ -282,6 +285,8 @@ class _Writer:
             self._add(1, "_set = 0")
         if self.keeps_data:
             self._add(1, "_data = {}")
+        if self.keeps_roots:
+            self._add(1, "_roots = set()")
 
     def _take(self, index: int, argument: Argument) -> None:
         """Write where the value comes from, unless it is the parameter of its own name."""
@@ -289,6 +294,9 @@ class _Writer:
             return
         value, (first, *others) = variable(index, argument), argument.lookups
         self._add(1, f"{value} = {self._source(first)}")
+        if self._leads_into_extra(first):
+            self._add(1, f"if {value} is not _missing:")
+            self._add(2, f"_roots.add({first[0]!r})")
         if not others:
             return
         self._add(1, f"_where_{index} = {argument.where(first)!r}")
@@ -302,6 +310,8 @@ class _Writer:
         self._add(2, f"{value} = {self._source(path)}")
         self._add(2, f"if {value} is not _missing:")
         self._add(3, f"_where_{index} = {argument.where(path)!r}")
+        if self._leads_into_extra(path):
+            self._add(3, f"_roots.add({path[0]!r})")
         if len(path) == 1 and path[0] in self.parameters:
             self._add(1, f"elif {path[0]} is not _missing:")
             self._add(2, f"_extras[{path[0]!r}] = {path[0]}")
@@ -375,20 +385,17 @@ class _Writer:
         return " and ".join(tests) or "True"
 
     def _refuse(self) -> None:
-        for root in dict.fromkeys(key for one in self.arguments for key, *rest in one.lookups if rest):
-            if root not in self.parameters:
-                self._forget(root)
+        if self.keeps_roots:
+            self._add(1, "for _root in _roots:")
+            self._add(2, "_extras.pop(_root, None)")
         self._add(1, "if _extras:")
         self._add(2, "_faults = _check_extras(_class, _extras, _faults)")
         self._add(1, "if _faults is not None:")
         self._add(2, f"raise _refuse(_class, _mode, _faults, {{{self._given(payload=True)}**_extras}})")
 
-    def _forget(self, root: object) -> None:
-        """Write that what a path led into is no extra."""
-        rests = [tuple(rest) for one in self.arguments for key, *rest in one.lookups if key == root and rest]
-        found = " or ".join(f"_dig(_extras[{root!r}], {rest!r}) is not _missing" for rest in rests)
-        self._add(1, f"if {root!r} in _extras and ({found}):")
-        self._add(2, f"del _extras[{root!r}]")
+    def _leads_into_extra(self, path: Path) -> bool:
+        """Tell whether a path leads into something that is no extra, if its value is taken, though it looks like one."""
+        return len(path) > 1 and path[0] not in self.parameters
 
     def _assign(self) -> None:
         line = "_self.{0} = {1}"

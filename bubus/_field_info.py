@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
@@ -20,8 +20,7 @@ from bubus._types import MISSING
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
-Path: TypeAlias = tuple[str | int, ...]
-"""The way to a value: a key, and further keys and indices within what stands there."""
+    from bubus._aliases import Path
 
 _LIMITS: Final = frozenset(field.name for field in attrs.fields(Limits))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from bubus._aliases import lookups
 from bubus._field_info import FieldInfo
 from bubus._marks import (
     ComputedField,
@@ -81,8 +82,8 @@ def _translations(module: Any) -> Mapping[type, Callable[[Any], Any]]:
         proxy: _decorated,
         module.fields.FieldInfo: _field,
         module.fields.ModelPrivateAttr: _private,
-        module.AliasChoices: _lookups,
-        module.AliasPath: _lookups,
+        module.AliasChoices: lookups,
+        module.AliasPath: lookups,
         module.BeforeValidator: _validator("before"),
         module.AfterValidator: _validator("after"),
         module.WrapValidator: _validator("wrap"),
@@ -153,12 +154,6 @@ def _discriminator(info: Any) -> list[Any]:
 def _refuse_unknown(info: Any) -> None:
     if info.field_title_generator is not None:
         raise DefinitionError("pydantic.Field(field_title_generator=…) is not known to bubus; give the field a title")
-
-
-def _lookups(alias: Any) -> tuple[tuple[str | int, ...], ...]:
-    """Return the ways to a value that an AliasPath or AliasChoices names."""
-    choices = getattr(alias, "choices", [alias])
-    return tuple((choice,) if isinstance(choice, str) else tuple(choice.path) for choice in choices)
 
 
 # -- decorators --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from typing_extensions import TypedDict, Unpack
 
+from bubus._aliases import places
 from bubus._field_info import FieldInfo
 from bubus._marks import Private
 from bubus._types import MISSING
@@ -25,7 +26,7 @@ class FieldFacts(TypedDict, total=False):
     """Name in the constructor, in JSON, and in dumps by alias."""
 
     validation_alias: Any
-    """Name in the constructor and in JSON."""
+    """Name in the constructor and in JSON, or an `AliasPath` or `AliasChoices`, ours or pydantic's."""
 
     serialization_alias: str | None
     """Name in dumps by alias."""
@@ -96,7 +97,7 @@ def Field(  # noqa: N802 - pydantic's name
         facts: Aliases, limits and more; see `FieldFacts`.
 
     Raises:
-        DefinitionError: If an argument does not exist, or there are two defaults.
+        DefinitionError: If an argument does not exist, an alias is none, or there are two defaults.
     """
     unknown = facts.keys() - _KNOWN
     if unknown:
@@ -107,6 +108,11 @@ def Field(  # noqa: N802 - pydantic's name
         facts["default"] = MISSING if default is ... else default
     if default_factory is not None:
         facts["default_factory"] = default_factory
+    if "validation_alias" in facts:
+        facts["validation_alias"] = places(facts["validation_alias"])
+    for name in ("alias", "serialization_alias"):
+        if not isinstance(facts.get(name, ""), str | None):
+            raise DefinitionError(f"{name}={facts[name]!r} must be a name")
     return FieldInfo.said(**facts)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # hold what a module was split into. A package name stands for all modules in it, which may import each other.
 TABLE = """
 0    errors _types _ids _clock _narrow _plan _tasks _variables
-0.1  _config _generics _mode _marks
+0.1  _aliases _config _generics _mode _marks
 0.15 _pydantic_error _pydantic
 0.17 _pydantic_values
 0.18 _wire_values

@@ -641,6 +641,49 @@ def setting_cases() -> Iterator[Case]:
     yield Case("unchecked: assign bad", IGNORING, assigned("x", "q"))
 
 
+PLACES: dict[str, Callable[[Any], Any]] = {
+    "choices": lambda w: w.AliasChoices("a", "b"),
+    "path": lambda w: w.AliasPath("p", 0),
+    "deep path": lambda w: w.AliasPath("p", -1, "q"),
+    "choices of paths": lambda w: w.AliasChoices("a", w.AliasPath("p", "q"), w.AliasPath("r", 1)),
+}
+FOUND: dict[str, list[dict[str, Any]]] = {
+    "choices": [{"a": 1}, {"b": "2"}, {"a": 1, "b": 2}, {"a": "x", "b": 2}, {"x": 1}, {}],
+    "path": [{"p": ["3"]}, {"p": []}, {"p": "text"}, {"p": {0: 5}}, {"p": ["x"]}, {"p": [1], "q": 2}, {}],
+    "deep path": [{"p": [{"q": 6}]}, {"p": [1, {"q": "x"}]}, {"p": [{"z": 1}]}, {"p": None}],
+    "choices of paths": [
+        *({"p": {"q": 4}}, {"r": [0, 5], "p": {"z": 1}}, {"a": 1, "p": [3], "r": [1, 2]}, {"p": {"q": "x"}}),
+    ],
+}
+"""Places where a value may be found, and arguments that have one there or not."""
+
+POLICIES: list[dict[str, Any]] = [
+    *({}, {"extra": "forbid"}, {"extra": "ignore"}, {"extra": "forbid", "populate_by_name": True}),
+    {"loc_by_alias": False},
+]
+
+
+def place_cases() -> Iterator[Case]:
+    """Yield what is found elsewhere than under the name of a field."""
+    for name, place in PLACES.items():
+        make = _placed(place, {})
+        yield from new(
+            f"alias {name}",
+            make,
+            read=lambda cls: schema_text(cls),
+            dumped=lambda cls: cls.model_construct(x=1).model_dump(by_alias=True),
+            by_name=lambda cls: cls.model_validate({"x": 1}, by_name=True),
+        )
+        for values in FOUND[name]:
+            for config in POLICIES:
+                if not ("x" in values and config.get("extra") is None):  # see "populate: both"
+                    yield Case(f"alias {name} {config} {values}", _placed(place, config), _keywords(values))
+
+
+def _placed(place: Callable[[Any], Any], config: dict[str, Any]) -> Make:
+    return lambda w: w.new(config=config, x=(int, w.Field(validation_alias=place(w))))
+
+
 # -- dumps -------------------------------------------------------------------------------------------------------------
 
 
@@ -1087,4 +1130,4 @@ def _described(kind: Any) -> Make:
 
 def all_cases() -> list[Case]:
     """Return the table."""
-    return [*schema_cases(), *limit_cases(), *method_cases(), *setting_cases(), *dump_cases(), *copy_cases()]
+    return [*schema_cases(), *limit_cases(), *method_cases(), *setting_cases(), *place_cases(), *dump_cases(), *copy_cases()]
