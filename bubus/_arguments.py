@@ -168,11 +168,13 @@ def lookups(attribute: attrs.Attribute[Any], info: FieldInfo, config: Any, mode:
     if not alias:
         return ((attribute.alias or attribute.name,),)
     paths: tuple[Path, ...] = ((alias,),) if isinstance(alias, str) else alias
-    if config.get("validate_by_alias") is False:
+    by_alias = config.get("validate_by_alias") is not False if mode.by_alias is None else mode.by_alias
+    if not by_alias:
         return (name,)
     if mode.base64:
         return (name, *(path for path in paths if path != name))
-    return (*paths, name) if by_name(config) and name not in paths else paths
+    names_too = by_name(config) if mode.by_name is None else mode.by_name
+    return (*paths, name) if names_too and name not in paths else paths
 
 
 def check_marks(cls: type, marks: Mapping[str, Mark], infos: Mapping[str, FieldInfo]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from bubus._construct import SET, check_argument, check_asking, hides_input, info_maker
+from bubus._construct import SET, check_argument, check_asking, hides_input, info_maker, public
 from bubus._faults import Fault, Invalid, fault, refuse
 from bubus._mode import LAX
 from bubus._narrow import kind_of
@@ -129,8 +129,3 @@ def _set(cls: Any, pending: _Pending) -> None:
         raise Invalid(faults)
     values[argument.name] = checked
     values[SET] = values.get(SET, 0) | 1 << index
-
-
-def public(event: Any) -> dict[str, Any]:
-    """Return the fields and extras of an event, by name."""
-    return {name: value for name, value in event.__dict__.items() if not name.startswith("_")}

@@ -556,7 +556,8 @@ def _event(compiler: Compiler, annotation: Any) -> Validator | None:
     mode = compiler.given.at(compiler.mode.level) if compiler.mode.level is Level.EXACT else compiler.given
     if compiler.parts is not None or not mode.builds_records:
         return Validator(annotation, kind.__name__, _instance_check(kind, compiler.mode), frozenset({kind}))
-    exact = _NOTHING if kind.__event_blueprint__.has_whole else frozenset({kind})
+    kept = kind.model_config.get("revalidate_instances", "never") == "never"
+    exact = frozenset({kind}) if kept and not kind.__event_blueprint__.has_whole else _NOTHING
     return Validator(annotation, kind.__name__, records.event_check(kind, mode), exact)
 
 

@@ -55,6 +55,12 @@ class ConfigDict(TypedDict, total=False):
     arbitrary_types_allowed: bool
     """False: refuse types that can only be told by isinstance, which are allowed by default."""
 
+    from_attributes: bool
+    """Let `model_validate` read any object by its attributes."""
+
+    revalidate_instances: Literal["never", "always", "subclass-instances"]
+    """Which events of this class, given where one is wanted, are made anew; by default none is."""
+
     use_enum_values: bool
     """Keep the value of an enum's member, instead of the member."""
 
@@ -93,6 +99,7 @@ _FLAG: Final = (True, False)
 _BYTES: Final = ("utf8", "base64", "hex")
 _CHOICES: Final[dict[str, tuple[object, ...]]] = {
     "extra": ("allow", "ignore", "forbid", None),
+    "revalidate_instances": ("never", "always", "subclass-instances"),
     "ser_json_bytes": _BYTES,
     "val_json_bytes": _BYTES,
     "ser_json_timedelta": ("iso8601", "float"),
@@ -103,7 +110,7 @@ _CHOICES: Final[dict[str, tuple[object, ...]]] = {
             *("frozen", "validate_assignment", "validate_default", "strict", "populate_by_name", "validate_by_name"),
             *("validate_by_alias", "serialize_by_alias", "loc_by_alias", "arbitrary_types_allowed", "use_enum_values"),
             *("str_strip_whitespace", "str_to_lower", "str_to_upper", "coerce_numbers_to_str", "allow_inf_nan"),
-            "hide_input_in_errors",
+            *("hide_input_in_errors", "from_attributes"),
         ),
         _FLAG,
     ),

@@ -65,6 +65,11 @@ def stands_in(init: Init) -> Init:
     return init
 
 
+def public(event: Any) -> dict[str, Any]:
+    """Return the fields and extras of an event, by name."""
+    return {name: value for name, value in event.__dict__.items() if not name.startswith("_")}
+
+
 def is_written(init: object) -> bool:
     """Tell whether *init* is a constructor made here, and not one that a user wrote."""
     return init in _WRITTEN
@@ -120,11 +125,10 @@ def _holds(value: object, part: int | str) -> bool:
     return is_mapping(value) or (isinstance(part, int) and is_list_or_tuple(value))
 
 
-def check_extras(cls: Any, extras: dict[str, Any], faults: Faults) -> Faults:
+def check_extras(cls: Any, policy: str, extras: dict[str, Any], faults: Faults) -> Faults:
     """Take what is no part of an event out of *extras*; return all faults so far."""
     for name in RUN_TIME_NAMES.intersection(extras):
         del extras[name]
-    policy = cls.model_config.get("extra", "allow")
     if policy == "ignore":
         if faults is None:  # else they are shown in the error
             extras.clear()
@@ -227,6 +231,7 @@ class _Writer:
             "_check_asking": check_asking,
             "_call_factory": call_factory,
             "_check_extras": check_extras,
+            "_policy": mode.extra or cls.model_config.get("extra", "allow"),
             "_context": context.get,
             "_info": info_maker(cls, mode),
             "_dig": dig,
@@ -389,12 +394,12 @@ class _Writer:
             self._add(1, "for _root in _roots:")
             self._add(2, "_extras.pop(_root, None)")
         self._add(1, "if _extras:")
-        self._add(2, "_faults = _check_extras(_class, _extras, _faults)")
+        self._add(2, "_faults = _check_extras(_class, _policy, _extras, _faults)")
         self._add(1, "if _faults is not None:")
         self._add(2, f"raise _refuse(_class, _mode, _faults, {{{self._given(payload=True)}**_extras}})")
 
     def _leads_into_extra(self, path: Path) -> bool:
-        """Tell whether a path leads into something that is no extra, if its value is taken, though it looks like one."""
+        """Tell whether a path leads into what looks like an extra, and is none if a value is found there."""
         return len(path) > 1 and path[0] not in self.parameters
 
     def _assign(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from bubus._construct import SET
+from bubus._construct import SET, public
 from bubus._narrow import kind_of
 from bubus._privates import factories
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
-
-
-def public(event: Any) -> dict[str, Any]:
-    """Return the fields and extras of an event, by name."""
-    return {name: value for name, value in event.__dict__.items() if not name.startswith("_")}
 
 
 def default_of(attribute: attrs.Attribute[Any], event: Any) -> Any:

@@ -80,6 +80,9 @@ class Blueprint:
     inits: dict[Mode, Init] = attrs.Factory(dict[Mode, Init])
     """Constructors by mode, written when first needed."""
 
+    fills: dict[Mode, Init] = attrs.Factory(dict["Mode", "Init"])
+    """The same, without the validators of the whole event."""
+
     arguments: list[Argument] = attrs.Factory(list["Argument"])
     """The fields as the usual constructor sees them, once the class is complete."""
 
@@ -107,6 +110,16 @@ class Blueprint:
             finish(self)
             found = self.inits.get(mode) or self.write(mode, _arguments(self, mode))
         return found
+
+    def fill(self, mode: Mode) -> Init:
+        """
+        Return the constructor that runs no validator of the whole event.
+
+        Raises:
+            DefinitionError: As `init`.
+        """
+        self.init(mode)
+        return self.fills[mode]
 
     def build(self, mode: Mode) -> Build | None:
         """
@@ -142,7 +155,7 @@ class Blueprint:
         build = builder(self.cls, fill, self.marks, mode) if self.has_whole and mode.calls("whole") else None
         if build is not None:
             init = whole_init(self.cls, fill, build, mode)
-        self.builds[mode], self.inits[mode] = build, init
+        self.builds[mode], self.inits[mode], self.fills[mode] = build, init, fill
         return init
 
     @property

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime as dt
+import math
+import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from enum import Enum
+from fractions import Fraction
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -19,12 +22,13 @@ from bubus._narrow import is_mapping, kind_of
 from bubus._picks import ALL, Picks
 from bubus._pydantic_values import dumped
 from bubus._types import MISSING
+from bubus._wire_values import ADDRESSES
 from bubus.errors import EncodeError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_AS_THEY_ARE: Final = (str, int, float, bool, type(None))
+_AS_THEY_ARE: Final = (str, int, bool, type(None))
 _LISTS: Final = (list, tuple, set, frozenset, deque)
 _KEPT: Final = (OrderedDict, Counter)
 """Mappings that keep their class in Python."""
@@ -62,7 +66,9 @@ class Options:
     exclude_computed_fields: bool = False
     round_trip: bool = False
     serialize_as_any: bool = False
+    polymorphic_serialization: bool | None = None
     context: Any = None
+    fallback: Callable[[Any], Any] | None = None
     style: Style = DEFAULT_STYLE
 
     @property
@@ -76,8 +82,13 @@ class Options:
 
     def for_pydantic(self) -> dict[str, Any]:
         """Return them as the arguments of pydantic's serializers."""
-        names = ("by_alias", "exclude_unset", "exclude_defaults", "exclude_none", "round_trip", "context")
+        names = ("by_alias", "exclude_unset", "exclude_defaults", "exclude_none", "round_trip", "context", "fallback")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def by_own_class(self) -> bool:
+        """Whether records are dumped as their own classes say, and not as those of the fields that hold them."""
+        return self.serialize_as_any or bool(self.polymorphic_serialization)
 
 
 Dumper: TypeAlias = Callable[[Any, Options, Picks], Any]
@@ -101,9 +112,9 @@ def dump_value(value: Any, options: Options, picks: Picks) -> Any:
     Raises:
         EncodeError: If there is something that JSON cannot tell, and it should be JSON.
     """
-    if type(value) in _AS_THEY_ARE:
-        return value
     cls: Any = kind_of(value)
+    if cls in _AS_THEY_ARE:
+        return value
     if hasattr(cls, "__event_dump__"):
         return cls.__event_dump__(value, options, picks)
     if (fields := fields_of(value)) is not None:
@@ -113,6 +124,11 @@ def dump_value(value: Any, options: Options, picks: Picks) -> Any:
     if is_list(value):
         return dump_list(value, options, picks, dump_value)
     return dump_leaf(value, options, picks)
+
+
+def dump_float(value: Any, options: Options, picks: Picks) -> Any:
+    """Return the value of a field typed float, of which `model_dump` tells infinities and NaN as they are."""
+    return value if type(value) is float else dump_value(value, options, picks)
 
 
 def dump_items(fields: Mapping[Any, Any], options: Options, picks: Picks, item: Dumper) -> dict[Any, Any]:
@@ -152,9 +168,9 @@ def is_list(value: object) -> TypeIs[Collection[Any]]:
 
 
 def _rebuilt(value: Any, items: list[Any]) -> Any:
-    kind: Any = kind_of(value)
+    kind: Any = tuple if hasattr(value, "_fields") else kind_of(value)
     try:
-        return kind(*items) if hasattr(kind, "_fields") and len(items) == len(kind._fields) else kind(items)
+        return kind(items)
     except TypeError:  # a record in a set became a dict, which cannot be in one
         return items
 
@@ -178,11 +194,11 @@ def json_key(key: object, options: Options) -> str:
     Raises:
         EncodeError: If it has none.
     """
-    if key is None:
-        return "None"
+    if type(key) is tuple:
+        return ",".join(json_key(part, options) for part in key)
     plain = dump_value(key, attrs.evolve(options, json=True), ALL)
-    if isinstance(plain, str):
-        return plain
+    if plain is None or isinstance(plain, str):
+        return str(plain)
     if isinstance(plain, bool):
         return str(plain).lower()
     if isinstance(plain, int | float):
@@ -210,6 +226,8 @@ def dump_leaf(value: Any, options: Options, picks: Picks) -> Any:
     try:
         return msgspec.to_builtins(value)
     except TypeError as error:
+        if options.fallback is not None:
+            return dump_value(options.fallback(value), options, picks)
         raise EncodeError(f"{type(value).__qualname__} cannot be dumped as JSON") from error
 
 
@@ -224,8 +242,16 @@ def _text_of_bytes(value: bytes | bytearray, style: Style) -> str:
         raise EncodeError(f"bytes that are no UTF-8 cannot be dumped as JSON: {error}") from error
 
 
+NUMBER_NAMES: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 _SCALE: Final = {"seconds": 1, "milliseconds": 1000}
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _number(value: float, style: Style) -> float | str | None:
+    number = float.__float__(value)
+    if math.isfinite(number) or style.inf_nan == "constants":
+        return number
+    return None if style.inf_nan == "null" else NUMBER_NAMES.get(number, "NaN")
 
 
 def _span(value: dt.timedelta, style: Style) -> Any:
@@ -251,13 +277,14 @@ def _time(value: dt.time, style: Style) -> Any:
 
 _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any, Style], Any]], ...]] = (
     ((bytes, bytearray), _text_of_bytes),
-    (PurePath, lambda value, _: str(value)),
+    ((PurePath, Fraction, *ADDRESSES), lambda value, _: str(value)),
+    (re.Pattern, lambda value, _: value.pattern),
     (dt.timedelta, _span),
     (dt.date, _moment),
     (dt.time, _time),
     (complex, lambda value, _: str(value).strip("()")),
     (str, lambda value, _: str.__str__(value)),
     (int, lambda value, _: int.__int__(value)),
-    (float, lambda value, _: float.__float__(value)),
+    (float, _number),
 )
 """How JSON says what is not one of its own, by class."""

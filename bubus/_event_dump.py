@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from bubus._arguments import is_meant
-from bubus._copies import default_of, fields_set, public
+from bubus._construct import public
+from bubus._copies import default_of, fields_set
 from bubus._dump import Dumper, Options, Style, dump_value, style_of
 from bubus._functions import required_arguments
 from bubus._marks import ComputedField, FieldSerializer, ModelSerializer

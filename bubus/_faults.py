@@ -53,6 +53,7 @@ MESSAGES: Final[dict[str, str]] = {
     "frozen_field": "Field is frozen",
     "frozen_instance": "Instance is frozen",
     "frozen_set_type": "Input should be a valid frozenset",
+    "get_attribute_error": "Error extracting attribute: {error}",
     "greater_than": "Input should be greater than {gt}",
     "greater_than_equal": "Input should be greater than or equal to {ge}",
     "int_from_float": "Input should be a valid integer, got a number with a fractional part",
@@ -71,6 +72,7 @@ MESSAGES: Final[dict[str, str]] = {
     "literal_error": "Input should be {expected}",
     "missing": "Field required",
     "mapping_type": "Input should be a valid mapping, error: {error}",
+    "model_attributes_type": "Input should be a valid dictionary or object to extract fields from",
     "model_type": "Input should be a valid dictionary or instance of {class_name}",
     "multiple_of": "Input should be a multiple of {multiple_of}",
     "needs_python_object": (

@@ -7,6 +7,8 @@ from typing import Final
 
 import attrs
 
+from bubus.errors import OptionError
+
 
 class Level(enum.IntEnum):
     """How far a value may be from its type."""
@@ -38,6 +40,18 @@ class Mode:
     base64: bool = False
     """Text that stands for bytes is base64, as plain msgspec writes it; otherwise it is UTF-8, as in pydantic."""
 
+    by_alias: bool | None = None
+    """Whether the caller wants values found by aliases; None leaves it to the class."""
+
+    by_name: bool | None = None
+    """Likewise, by the names of fields that have aliases."""
+
+    extra: str | None = None
+    """What the caller wants to become of arguments that are no fields; None leaves it to the class."""
+
+    from_attributes: bool | None = None
+    """Whether the caller wants any object to be read by its attributes; None leaves it to the class."""
+
     def at(self, level: Level) -> Mode:
         """Return this mode at another level."""
         return attrs.evolve(self, level=level)
@@ -47,6 +61,10 @@ class Mode:
         if self.decided or self.base64 or self.level > Level.STRICT:
             return self
         return attrs.evolve(self, level=Level.STRICT if strict else Level.LAX, strict=strict)
+
+    def by_names(self) -> Mode:
+        """Return this mode for values that are named as the fields are."""
+        return attrs.evolve(self, by_alias=False, by_name=True)
 
     def calls(self, when: str) -> bool:
         """
@@ -81,10 +99,36 @@ STRICT: Final = Mode(Level.STRICT, strict=True, decided=True)
 STRICT_JSON: Final = Mode(Level.STRICT, json=True, strict=True, decided=True)
 
 
-def mode_for(strict: bool | None, *, json: bool = False) -> Mode:
-    """Return the mode that a caller asks for by ``strict=``."""
-    if strict is None:
-        return LAX_JSON if json else LAX
-    if strict:
-        return STRICT_JSON if json else STRICT
-    return Mode(json=json, decided=True)
+_BY_STRICTNESS: Final = {
+    (None, False): LAX,
+    (None, True): LAX_JSON,
+    (True, False): STRICT,
+    (True, True): STRICT_JSON,
+    (False, False): Mode(decided=True),
+    (False, True): Mode(json=True, decided=True),
+}
+
+
+def mode_for(
+    strict: bool | None,
+    *,
+    json: bool = False,
+    extra: str | None = None,
+    from_attributes: bool | None = None,
+    by_alias: bool | None = None,
+    by_name: bool | None = None,
+) -> Mode:
+    """
+    Return the mode that a caller asks for.
+
+    Raises:
+        OptionError: If *extra* is none, or values shall be found neither by aliases nor by names.
+    """
+    if extra not in (None, "allow", "ignore", "forbid"):
+        raise OptionError(f"extra={extra!r} is none of 'allow', 'ignore' and 'forbid'")
+    if by_alias is False and not by_name:
+        raise OptionError("with by_alias=False fields are found by name; pass by_name=True")
+    more = {"extra": extra, "from_attributes": from_attributes, "by_alias": by_alias, "by_name": by_name}
+    said = {name: value for name, value in more.items() if value is not None}
+    found = _BY_STRICTNESS[strict, json]
+    return attrs.evolve(found, **said) if said else found

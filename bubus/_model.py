@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from datetime import datetime  # noqa: TC003 - named by fields, so looked up at run time
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeAlias
 
 import attrs
 from typing_extensions import TypedDict, Unpack, dataclass_transform
@@ -13,8 +13,8 @@ from typing_extensions import TypedDict, Unpack, dataclass_transform
 from bubus import _framework as framework
 from bubus._body import opened
 from bubus._codec import as_builtins, validate_json
-from bubus._construct import hides_input
-from bubus._copies import construct, copied, fields_set, public
+from bubus._construct import hides_input, public
+from bubus._copies import construct, copied, fields_set
 from bubus._define import Blueprint, define, finish
 from bubus._dump import Options, dump_value
 from bubus._event_dump import dump_plan
@@ -29,13 +29,13 @@ from bubus._mode import LAX, Mode, mode_for
 from bubus._narrow import kind_of
 from bubus._picks import IncEx, Picks, picks_of
 from bubus._privates import RESERVED
-from bubus._pydantic_schema import event_json_schema, event_schema
+from bubus._pydantic_schema import event_json_schema, event_schema, event_serializer
 from bubus._registry import register
 from bubus._tree import escape
 from bubus._types import MISSING
 from bubus._variables import put
 from bubus._versions import Upcast, register_upcast
-from bubus._whole import arguments_in, told
+from bubus._whole import arguments_in, kept, told
 from bubus._words import Field, PrivateAttr
 from bubus.errors import DefinitionError, OptionError, ValidationError
 
@@ -49,6 +49,9 @@ _OF_THIS_OBJECT: Final = frozenset({"_event_state", "_event_route"})
 """What became of an event, and how it came here: a copy has neither."""
 
 _REPR_LIMIT: Final = 60  # characters per value
+
+
+Extra: TypeAlias = Literal["allow", "ignore", "forbid"]
 
 
 class DumpOptions(TypedDict, total=False):
@@ -72,6 +75,15 @@ class DumpOptions(TypedDict, total=False):
 
     serialize_as_any: bool
     """Dump what a field holds as its own class says, and not as the declared one."""
+
+    polymorphic_serialization: bool | None
+    """Likewise."""
+
+    warnings: bool | Literal["none", "warn"]
+    """Changes nothing: values are not checked again, so nothing is warned of."""
+
+    fallback: Callable[[Any], Any] | None
+    """Returns something for JSON in place of a value that JSON does not know."""
 
     context: Any
     """What serializers find in `SerializationInfo.context`."""
@@ -187,7 +199,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         if mode == LAX:
             return cls(**values)
         event = cls.__new__(cls)
-        cls.__event_blueprint__.init(mode)(event, **arguments_in(cls, values))
+        cls.__event_blueprint__.init(mode)(event, **arguments_in(cls, values, mode))
         return event
 
     @classmethod
@@ -203,7 +215,10 @@ class EventModel(_Stateful, metaclass=EventMeta):
             if build is not None:
                 made: Self = build(value, None)
                 return made
-            return value if isinstance(value, cls) else cls.__event_build__(arguments_in(cls, value), mode)
+            if isinstance(value, cls):
+                instance: Self = kept(cls, value, mode)
+                return instance
+            return cls.__event_build__(arguments_in(cls, value, mode), mode)
         except ValidationError as error:
             raise Invalid([Fault.of_error(one) for one in error.errors()]) from None
 
@@ -237,41 +252,70 @@ class EventModel(_Stateful, metaclass=EventMeta):
     # -- pydantic's words ----------------------------------------------------------------------------------------------
 
     @classmethod
-    def model_validate(cls, obj: object, *, strict: bool | None = None, context: Any = None) -> Self:
+    def model_validate(
+        cls,
+        obj: object,
+        *,
+        strict: bool | None = None,
+        extra: Extra | None = None,
+        from_attributes: bool | None = None,
+        context: Any = None,
+        by_alias: bool | None = None,
+        by_name: bool | None = None,
+    ) -> Self:
         """
         Return *obj* if it is an event of this class, else one made from it as from a dict.
 
         Args:
             obj: An event or a dict, or what a `model_validator` makes a dict of.
             strict: True converts nothing, False converts whatever the class says; None leaves it to the class.
+            extra: What becomes of what is no field; None leaves it to the class.
+            from_attributes: Whether any other object is read by its attributes; None leaves it to the class.
             context: What validators find in `ValidationInfo.context`.
+            by_alias: Whether fields are found by their aliases; None leaves it to the class.
+            by_name: Whether they are found by their names; likewise.
 
         Raises:
             ValidationError: If it does not fit.
+            OptionError: If fields shall be found neither by aliases nor by names.
         """
+        more: dict[str, Any] = {"by_alias": by_alias, "by_name": by_name, "from_attributes": from_attributes}
+        mode = mode_for(strict, extra=extra, **more)
         try:
             with known(context):
-                return cls.__event_from__(obj, mode_for(strict))
+                return cls.__event_from__(obj, mode)
         except Invalid as invalid:
             raise refuse(cls.__name__, invalid.faults, hide_input=hides_input(cls)) from invalid.__cause__
 
     @classmethod
     def model_validate_json(
-        cls, json_data: bytes | bytearray | str, *, strict: bool | None = None, context: Any = None
+        cls,
+        json_data: bytes | bytearray | str,
+        *,
+        strict: bool | None = None,
+        extra: Extra | None = None,
+        context: Any = None,
+        by_alias: bool | None = None,
+        by_name: bool | None = None,
     ) -> Self:
         """
         Return the event in *json_data*; bytes are UTF-8 text there, as in pydantic.
 
         Args:
             json_data: JSON.
-            strict: As in `model_validate`.
-            context: As in `model_validate`.
+            strict: As in `model_validate`, and so are the others.
+            extra: What becomes of what is no field.
+            context: What validators find in `ValidationInfo.context`.
+            by_alias: Whether fields are found by their aliases.
+            by_name: Whether they are found by their names.
 
         Raises:
             ValidationError: If there is none.
+            OptionError: If fields shall be found neither by aliases nor by names.
         """
+        mode = mode_for(strict, json=True, extra=extra, by_alias=by_alias, by_name=by_name)
         with known(context):
-            event: Self = validate_json(json_data, cls, mode_for(strict, json=True))
+            event: Self = validate_json(json_data, cls, mode)
         return event
 
     @classmethod
@@ -305,10 +349,12 @@ class EventModel(_Stateful, metaclass=EventMeta):
 
         Raises:
             EncodeError: If JSON cannot tell a value.
-            OptionError: If *mode* is none.
+            OptionError: If *mode* is none, or *warnings* shall be errors.
         """
         if mode not in ("python", "json"):
             raise OptionError(f"mode={mode!r} is neither 'python' nor 'json'")
+        if options.pop("warnings", True) not in (True, False, "none", "warn"):
+            raise OptionError("warnings='error' is not known: values are not checked again when they are dumped")
         chosen = Options(json=mode == "json", **options)
         dumped: dict[str, Any] = dump_value(self, chosen, picks_of(include, exclude))
         return dumped
@@ -317,6 +363,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         self,
         *,
         indent: int | None = None,
+        ensure_ascii: bool = False,
         include: IncEx = None,
         exclude: IncEx = None,
         **options: Unpack[DumpOptions],
@@ -326,6 +373,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
 
         Args:
             indent: Spaces per level; by default all is on one line.
+            ensure_ascii: Write all but ASCII as escapes.
             include: As in `model_dump`.
             exclude: As in `model_dump`.
             options: See `DumpOptions`.
@@ -334,7 +382,8 @@ class EventModel(_Stateful, metaclass=EventMeta):
             EncodeError: If JSON cannot tell a value.
         """
         dumped = self.model_dump(mode="json", include=include, exclude=exclude, **options)
-        return json_text(dumped, indent, str(type(self).model_config.get("ser_json_inf_nan", "null")))
+        inf_nan = str(type(self).model_config.get("ser_json_inf_nan", "null"))
+        return json_text(dumped, indent, inf_nan, ensure_ascii=ensure_ascii)
 
     @classmethod
     def model_json_schema(
@@ -418,10 +467,9 @@ class EventModel(_Stateful, metaclass=EventMeta):
     def model_extra(self) -> dict[str, Any] | None:
         """What the event holds beside its fields, None if its class keeps nothing of that kind."""
         cls = type(self)
-        if cls.model_config.get("extra", "allow") != "allow":
-            return None
         fields = {field.name for field in attrs.fields(cls)}
-        return {name: value for name, value in public(self).items() if name not in fields}
+        found = {name: value for name, value in public(self).items() if name not in fields}
+        return found if found or cls.model_config.get("extra", "allow") == "allow" else None
 
     @property
     def model_fields_set(self) -> set[str]:
@@ -435,6 +483,11 @@ class EventModel(_Stateful, metaclass=EventMeta):
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
         return event_schema(cls, handler)
+
+    @property
+    def __pydantic_serializer__(self) -> Any:
+        """What pydantic dumps an event with where no type says that it is one."""
+        return event_serializer(type(self))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:

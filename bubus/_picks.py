@@ -53,10 +53,16 @@ def _found(picks: IncEx, key: object) -> tuple[bool, IncEx]:
     own, common = (_is_whole(own), own), (_is_whole(common), common)
     if own[0] or common[0]:
         return True, None
-    parts = [part for _, part in (common, own) if part is not False and part is not None]
+    parts = [_checked(key, part) for _, part in (common, own) if part is not False and part is not None]
     if not parts:
         return False, None
     return True, parts[0] if len(parts) == 1 else {**_as_dict(parts[0]), **_as_dict(parts[1])}
+
+
+def _checked(name: object, picks: IncEx) -> IncEx:
+    if isinstance(picks, str | bytes) or not hasattr(picks, "__contains__"):
+        raise OptionTypeError(f"{name}={picks!r} names no fields; pass a set or a dict of them")
+    return picks
 
 
 def _is_whole(part: IncEx) -> bool:
@@ -85,6 +91,6 @@ def picks_of(include: IncEx, exclude: IncEx) -> Picks:
         OptionTypeError: If one is text, or nothing that names parts.
     """
     for name, value in (("include", include), ("exclude", exclude)):
-        if value is not None and (isinstance(value, str | bytes) or not hasattr(value, "__contains__")):
-            raise OptionTypeError(f"{name}={value!r} names no fields; pass a set or a dict of them")
+        if value is not None:
+            _checked(name, value)
     return ALL if include is None and exclude is None else Picks(include, exclude)

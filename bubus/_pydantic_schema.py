@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
+import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _NOTHING: Final[frozenset[Any]] = frozenset()
 _open: Final[ContextVar[frozenset[Any]]] = ContextVar("bubus_open_schemas", default=_NOTHING)
 """Event classes whose schema is being made: within it, a class refers to itself by name."""
+
+_SERIALIZERS: Final[weakref.WeakKeyDictionary[Any, Any]] = weakref.WeakKeyDictionary()
 
 _PLAIN: Final = {ord("["): "_", ord("]"): "_", ord(" "): None}
 """What makes the name of a class with type arguments one that pydantic takes apart as it should."""
@@ -73,8 +76,6 @@ def _validating(cls: Any, *, strict: bool) -> Callable[[Any, Any, Any], Any]:
     from_python, from_json = (STRICT, STRICT_JSON) if strict else (LAX, LAX_JSON)
 
     def validate(value: Any, _: Any, info: Any) -> Any:
-        if isinstance(value, cls):
-            return value
         mode = WIRE if in_log.get() else from_json if info.mode == "json" else from_python
         try:
             return cls.__event_from__(value, mode)
@@ -163,6 +164,22 @@ def _record_fields(kind: Any) -> list[tuple[str, str, bool]]:
         own = [field for field in attrs.fields(kind) if field.init]
         return [(field.alias or field.name, field.name, field.default is attrs.NOTHING) for field in own]
     return [(field.encode_name, field.name, field.required) for field in msgspec.structs.fields(kind)]
+
+
+def event_serializer(cls: Any) -> Any:
+    """
+    Return pydantic's serializer of an event class.
+
+    Raises:
+        AttributeError: If pydantic is not imported.
+    """
+    module = pydantic()
+    if module is None:
+        raise AttributeError("there is a serializer of pydantic only where pydantic is imported")
+    found = _SERIALIZERS.get(cls)
+    if found is None:
+        found = _SERIALIZERS[cls] = module.TypeAdapter(cls).serializer
+    return found
 
 
 def event_json_schema(cls: Any, schema: Any, handler: Any) -> dict[str, Any]:

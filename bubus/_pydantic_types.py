@@ -134,9 +134,12 @@ def adapted_check(annotation: Any, compiler: Compiles) -> Check:
 def _reading(made: Any, mode: Mode) -> Callable[[Any], Any]:
     """Return the function that validates a value in *mode*; what comes from JSON is checked by the rules for JSON."""
     options: dict[str, Any] = {} if mode.level is Level.LAX else {"strict": True}
+    names: dict[str, Any] = {"by_alias": mode.by_alias, "by_name": mode.by_name, "extra": mode.extra}
+    options |= {name: value for name, value in names.items() if value is not None}
     if mode.base64:  # what we wrote has the names of fields, not their aliases
         options |= {"by_name": True, "by_alias": True}
-    from_python = functools.partial(made.validate_python, **options)
+    more = {} if mode.from_attributes is None else {"from_attributes": mode.from_attributes}
+    from_python = functools.partial(made.validate_python, **options, **more)
     if not mode.json:
         return from_python
     to_json: Any = sys.modules["pydantic_core"].to_json

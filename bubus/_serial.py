@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import attrs
 import typing_extensions as te
 
-from bubus._dump import Dumper, Options, dump_list, dump_mapping, dump_value, is_list
+from bubus._dump import Dumper, Options, dump_float, dump_list, dump_mapping, dump_value, is_list
 from bubus._foreign import translated
 from bubus._functions import wants_info
 from bubus._marks import SerializerMode, ValueSerializer, WhenUsed
@@ -80,6 +80,8 @@ def compile_dumper(annotation: Any, owner: str) -> Dumper | None:
     Raises:
         DefinitionError: If a serializer cannot be called.
     """
+    if annotation is float:
+        return dump_float
     return adapted_dumper(annotation, owner) if is_adapted(annotation) else _own_dumper(annotation, owner)
 
 
@@ -100,7 +102,7 @@ def _own_dumper(annotation: Any, owner: str) -> Dumper | None:
 
 def _event_dumper(kind: Any) -> Dumper:
     def dumper(value: Any, options: Options, picks: Picks) -> Any:
-        if isinstance(value, kind) and not options.serialize_as_any:
+        if isinstance(value, kind) and not options.by_own_class:
             return kind.__event_dump_as__(value, options, picks)
         return dump_value(value, options, picks)
 

@@ -6,11 +6,15 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from bubus._construct import Init, hides_input, stands_in
+import attrs
+
+from bubus._arguments import lookups
+from bubus._construct import SET, Init, hides_input, public, stands_in
 from bubus._faults import Invalid, fail, fault, in_json_words, refuse
 from bubus._functions import ValidationInfo, call_validator, context, wants_info
 from bubus._marks import ModelValidator
 from bubus._narrow import is_mapping
+from bubus._types import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +37,7 @@ def builder(cls: Any, fill: Init, marks: Mapping[str, Mark], mode: Mode) -> Buil
 
     Those before it see what the fields are made from; those around and after it see also an event that is there.
     """
-    return around(cls, _unless_made(cls, with_before(cls, _filled(cls, fill), marks, mode)), marks, mode)
+    return around(cls, _unless_made(cls, with_before(cls, _filled(cls, fill, mode), marks, mode), mode), marks, mode)
 
 
 def with_before(cls: Any, build: Build, marks: Mapping[str, Mark], mode: Mode) -> Build:
@@ -52,33 +56,66 @@ def around(cls: Any, build: Build, marks: Mapping[str, Mark], mode: Mode) -> Bui
     return build
 
 
-def _filled(cls: Any, fill: Init) -> Build:
+def _filled(cls: Any, fill: Init, mode: Mode) -> Build:
     """Return what makes an event from a dict."""
 
     def build(data: Any, event: Any) -> Any:
         event = cls.__new__(cls) if event is None else event
-        fill(event, **arguments_in(cls, data))
+        fill(event, **arguments_in(cls, data, mode))
         return event
 
     return build
 
 
-def arguments_in(cls: Any, data: Any) -> Mapping[str, Any]:
+def arguments_in(cls: Any, data: Any, mode: Mode) -> Mapping[str, Any]:
     """
     Return *data* as arguments of a constructor.
 
     Raises:
-        Invalid: If it is no mapping with text for keys.
+        Invalid: If it is no mapping with text for keys, and no object whose attributes shall be read.
     """
     if not is_mapping(data):
-        fail("model_type", data, class_name=cls.__name__)
+        return _attributes_of(cls, data, mode)
     if not all(isinstance(key, str) for key in data):
         raise Invalid([fault("invalid_key", key).under(str(key)) for key in data if not isinstance(key, str)])
     return data
 
 
-def _unless_made(cls: Any, build: Build) -> Build:
-    return lambda data, event: data if isinstance(data, cls) else build(data, event)
+def _attributes_of(cls: Any, data: Any, mode: Mode) -> Mapping[str, Any]:
+    wanted = cls.model_config.get("from_attributes") if mode.from_attributes is None else mode.from_attributes
+    if mode.json or not wanted:
+        fail("model_type", data, class_name=cls.__name__)
+    if isinstance(data, type) or type(data).__module__ == "builtins":
+        fail("model_attributes_type", data)
+    infos = cls.__event_blueprint__.infos
+    paths = [path for field in attrs.fields(cls) for path in lookups(field, infos[field.name], cls.model_config, mode)]
+    found = {path[0]: _attribute(data, path[0]) for path in paths}
+    return {name: value for name, value in found.items() if value is not MISSING}
+
+
+def _attribute(data: Any, name: Any) -> Any:
+    try:
+        return getattr(data, name, MISSING)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise Invalid([fault("get_attribute_error", data, error=reason).under(name)]) from error
+
+
+def _unless_made(cls: Any, build: Build, mode: Mode) -> Build:
+    return lambda data, event: kept(cls, data, mode) if isinstance(data, cls) else build(data, event)
+
+
+def kept(cls: Any, event: Any, mode: Mode) -> Any:
+    """Return an event where one of its class is wanted: itself, or a new one if the class wants it made anew."""
+    which = cls.model_config.get("revalidate_instances", "never")
+    if which == "never" or (which == "subclass-instances" and type(event) is cls):
+        return event
+    made = cls.__new__(cls)
+    cls.__event_blueprint__.fill(mode.by_names())(made, **public(event))
+    made.__dict__.pop(SET, None)
+    if SET in event.__dict__:
+        made.__dict__[SET] = event.__dict__[SET]
+    return made
 
 
 def _info(cls: Any, mode: Mode) -> ValidationInfo:

@@ -670,7 +670,7 @@ def place_cases() -> Iterator[Case]:
         yield from new(
             f"alias {name}",
             make,
-            read=lambda cls: schema_text(cls),
+            read=schema_text,
             dumped=lambda cls: cls.model_construct(x=1).model_dump(by_alias=True),
             by_name=lambda cls: cls.model_validate({"x": 1}, by_name=True),
         )
@@ -1130,4 +1130,12 @@ def _described(kind: Any) -> Make:
 
 def all_cases() -> list[Case]:
     """Return the table."""
-    return [*schema_cases(), *limit_cases(), *method_cases(), *setting_cases(), *place_cases(), *dump_cases(), *copy_cases()]
+    return [
+        *schema_cases(),
+        *limit_cases(),
+        *method_cases(),
+        *setting_cases(),
+        *place_cases(),
+        *dump_cases(),
+        *copy_cases(),
+    ]
