@@ -18,7 +18,7 @@ import attrs
 import msgspec
 from typing_extensions import TypeIs
 
-from bubus._narrow import is_mapping, kind_of
+from bubus._narrow import is_list_or_tuple, is_mapping, kind_of
 from bubus._picks import ALL, Picks
 from bubus._pydantic_values import dumped
 from bubus._types import MISSING
@@ -194,7 +194,7 @@ def json_key(key: object, options: Options) -> str:
     Raises:
         EncodeError: If it has none.
     """
-    if type(key) is tuple:
+    if is_list_or_tuple(key):
         return ",".join(json_key(part, options) for part in key)
     plain = dump_value(key, attrs.evolve(options, json=True), ALL)
     if plain is None or isinstance(plain, str):
@@ -242,16 +242,13 @@ def _text_of_bytes(value: bytes | bytearray, style: Style) -> str:
         raise EncodeError(f"bytes that are no UTF-8 cannot be dumped as JSON: {error}") from error
 
 
-NUMBER_NAMES: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 _SCALE: Final = {"seconds": 1, "milliseconds": 1000}
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-def _number(value: float, style: Style) -> float | str | None:
+def _number(value: float, style: Style) -> float | None:
     number = float.__float__(value)
-    if math.isfinite(number) or style.inf_nan == "constants":
-        return number
-    return None if style.inf_nan == "null" else NUMBER_NAMES.get(number, "NaN")
+    return None if style.inf_nan == "null" and not math.isfinite(number) else number
 
 
 def _span(value: dt.timedelta, style: Style) -> Any:

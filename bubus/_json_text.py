@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from bubus._dump import NUMBER_NAMES
 from bubus._narrow import is_dict, is_list_or_tuple
 from bubus.errors import EncodeError
 
+_NAMES: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
@@ -50,5 +50,5 @@ def _with_names(value: Any) -> Any:
     if is_list_or_tuple(value):
         return [_with_names(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return NUMBER_NAMES.get(value, "NaN")
+        return _NAMES.get(value, "NaN")
     return value

@@ -99,7 +99,7 @@ STRICT: Final = Mode(Level.STRICT, strict=True, decided=True)
 STRICT_JSON: Final = Mode(Level.STRICT, json=True, strict=True, decided=True)
 
 
-_BY_STRICTNESS: Final = {
+_BY_STRICTNESS: Final[dict[tuple[bool | None, bool], Mode]] = {
     (None, False): LAX,
     (None, True): LAX_JSON,
     (True, False): STRICT,
@@ -128,7 +128,7 @@ def mode_for(
         raise OptionError(f"extra={extra!r} is none of 'allow', 'ignore' and 'forbid'")
     if by_alias is False and not by_name:
         raise OptionError("with by_alias=False fields are found by name; pass by_name=True")
-    more = {"extra": extra, "from_attributes": from_attributes, "by_alias": by_alias, "by_name": by_name}
-    said = {name: value for name, value in more.items() if value is not None}
     found = _BY_STRICTNESS[strict, json]
-    return attrs.evolve(found, **said) if said else found
+    if extra is None and from_attributes is None and by_alias is None and by_name is None:
+        return found
+    return attrs.evolve(found, extra=extra, from_attributes=from_attributes, by_alias=by_alias, by_name=by_name)

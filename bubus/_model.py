@@ -79,9 +79,6 @@ class DumpOptions(TypedDict, total=False):
     polymorphic_serialization: bool | None
     """Likewise."""
 
-    warnings: bool | Literal["none", "warn"]
-    """Changes nothing: values are not checked again, so nothing is warned of."""
-
     fallback: Callable[[Any], Any] | None
     """Returns something for JSON in place of a value that JSON does not know."""
 
@@ -336,6 +333,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         mode: Literal["python", "json"] = "python",
         include: IncEx = None,
         exclude: IncEx = None,
+        warnings: bool | Literal["none", "warn"] = True,
         **options: Unpack[DumpOptions],
     ) -> dict[str, Any]:
         """
@@ -345,6 +343,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
             mode: With ``"json"`` every value is one that JSON has.
             include: Dump only these fields: a set of names, or a dict from names to what to dump within them.
             exclude: Leave these out; likewise.
+            warnings: Changes nothing: values are not checked again, so nothing is warned of.
             options: See `DumpOptions`.
 
         Raises:
@@ -353,7 +352,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         """
         if mode not in ("python", "json"):
             raise OptionError(f"mode={mode!r} is neither 'python' nor 'json'")
-        if options.pop("warnings", True) not in (True, False, "none", "warn"):
+        if warnings not in (True, False, "none", "warn"):
             raise OptionError("warnings='error' is not known: values are not checked again when they are dumped")
         chosen = Options(json=mode == "json", **options)
         dumped: dict[str, Any] = dump_value(self, chosen, picks_of(include, exclude))
@@ -366,6 +365,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         ensure_ascii: bool = False,
         include: IncEx = None,
         exclude: IncEx = None,
+        warnings: bool | Literal["none", "warn"] = True,
         **options: Unpack[DumpOptions],
     ) -> str:
         """
@@ -376,12 +376,13 @@ class EventModel(_Stateful, metaclass=EventMeta):
             ensure_ascii: Write all but ASCII as escapes.
             include: As in `model_dump`.
             exclude: As in `model_dump`.
+            warnings: As in `model_dump`.
             options: See `DumpOptions`.
 
         Raises:
             EncodeError: If JSON cannot tell a value.
         """
-        dumped = self.model_dump(mode="json", include=include, exclude=exclude, **options)
+        dumped = self.model_dump(mode="json", include=include, exclude=exclude, warnings=warnings, **options)
         inf_nan = str(type(self).model_config.get("ser_json_inf_nan", "null"))
         return json_text(dumped, indent, inf_nan, ensure_ascii=ensure_ascii)
 

@@ -89,11 +89,11 @@ def _attributes_of(cls: Any, data: Any, mode: Mode) -> Mapping[str, Any]:
         fail("model_attributes_type", data)
     infos = cls.__event_blueprint__.infos
     paths = [path for field in attrs.fields(cls) for path in lookups(field, infos[field.name], cls.model_config, mode)]
-    found = {path[0]: _attribute(data, path[0]) for path in paths}
+    found = {name: _attribute(data, name) for name in {str(path[0]) for path in paths}}
     return {name: value for name, value in found.items() if value is not MISSING}
 
 
-def _attribute(data: Any, name: Any) -> Any:
+def _attribute(data: Any, name: str) -> Any:
     try:
         return getattr(data, name, MISSING)
     except Exception as error:
@@ -110,8 +110,11 @@ def kept(cls: Any, event: Any, mode: Mode) -> Any:
     which = cls.model_config.get("revalidate_instances", "never")
     if which == "never" or (which == "subclass-instances" and type(event) is cls):
         return event
+    values = public(event)
+    if type(event) is not cls:  # its names are those of its own class
+        del values["event_type"], values["event_schema"]
     made = cls.__new__(cls)
-    cls.__event_blueprint__.fill(mode.by_names())(made, **public(event))
+    cls.__event_blueprint__.fill(mode.by_names())(made, **values)
     made.__dict__.pop(SET, None)
     if SET in event.__dict__:
         made.__dict__[SET] = event.__dict__[SET]

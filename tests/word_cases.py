@@ -11,13 +11,17 @@ import collections
 import dataclasses
 import datetime as dt
 import enum
+import ipaddress
 import json
 import pathlib
+import re
 import types
 import uuid
+import warnings
 from collections import abc
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, TypeAlias
 
 import annotated_types as at
@@ -98,6 +102,20 @@ class Colour(enum.Enum):
 
     RED = "red"
     BLUE = 2
+
+
+class Ranked(enum.IntEnum):
+    """Members that are numbers."""
+
+    LOW = 1
+    HIGH = 2
+
+
+class Pair(NamedTuple):
+    """A NamedTuple."""
+
+    a: int
+    b: str = "x"
 
 
 class Plain:
@@ -684,6 +702,128 @@ def _placed(place: Callable[[Any], Any], config: dict[str, Any]) -> Make:
     return lambda w: w.new(config=config, x=(int, w.Field(validation_alias=place(w))))
 
 
+class Thing:
+    """An object with attributes, one of which cannot be read."""
+
+    y: int = 1
+    x: int = 2
+    part: Any = types.SimpleNamespace(x="3")
+    extra: int = 4
+
+    @property
+    def bad(self) -> int:
+        """Refuse to be read."""
+        raise LookupError("not there")
+
+
+THING = Thing()
+
+
+def with_part(words: Vocabulary, **config: Any) -> Any:
+    """Return a class with an alias, and another one within it."""
+    w = words
+
+    class Part(w.base):
+        x: int = 0
+
+    class M(w.base):
+        model_config = config
+
+        x: int = w.Field(0, alias="y")
+        part: Part = Part()
+
+    M.Part = Part
+    return M
+
+
+def _with_part(**config: Any) -> Make:
+    return lambda words: with_part(words, **config)
+
+
+def again(words: Vocabulary, which: str) -> Any:
+    """Return a class with another in it, whose instances are made anew."""
+    w = words
+
+    class Part(w.base):
+        model_config = {"revalidate_instances": which}  # noqa: RUF012
+
+        x: int = 1
+
+    class Special(Part):
+        z: int = 2
+
+    class M(w.base):
+        part: Part
+        either: Part | int = 0
+
+    M.Part, M.Special = Part, Special
+    return M
+
+
+def _again(which: str) -> Make:
+    return lambda words: again(words, which)
+
+
+def _remade(cls: Any, kind: Any) -> Any:
+    """Return what becomes of an instance that was changed, and whether it is the same object."""
+    part = kind(x=2)
+    part.x = "5"
+    made = cls(part=part, either=part)
+    return made.part is part, type(made.part).__name__, made, made.part.model_fields_set & {"x"}
+
+
+def call_cases() -> Iterator[Case]:
+    """Yield what callers of `model_validate` ask for, and what settings say of objects that are no dicts."""
+    yield from new(
+        "asked",
+        _with_part(),
+        by_name=lambda cls: cls.model_validate({"x": 1, "part": {"x": 2}}, by_name=True),
+        by_name_only=lambda cls: cls.model_validate({"x": 1}, by_alias=False, by_name=True),
+        by_alias=lambda cls: cls.model_validate({"y": "q"}, by_alias=True),
+        by_alias_too=lambda cls: cls.model_validate_json('{"y": "1"}', by_alias=True, by_name=True),
+        json_by_name=lambda cls: cls.model_validate_json('{"x": "q"}', by_name=True, by_alias=False),
+        forbidden=lambda cls: cls.model_validate({"y": 1, "z": 2}, extra="forbid"),
+        forbidden_within=lambda cls: cls.model_validate_json('{"part": {"z": 2}}', extra="forbid"),
+        ignored=lambda cls: cls.model_validate({"y": 1, "z": 2}, extra="ignore"),
+        attributes=lambda cls: cls.model_validate(THING, from_attributes=True),
+        no_attributes=lambda cls: cls.model_validate(THING, from_attributes=False),
+        number=lambda cls: cls.model_validate(5, from_attributes=True),
+        kind=lambda cls: cls.model_validate(Thing, from_attributes=True),
+        attributes_and_names=lambda cls: cls.model_validate(THING, from_attributes=True, by_name=True, by_alias=False),
+        json_attributes=lambda cls: cls.model_validate_json("[1]"),
+    )
+    yield from new(
+        "attributes",
+        _with_part(from_attributes=True),
+        read=lambda cls: cls.model_validate(THING),
+        within=lambda cls: cls(part=cls.Part()),
+        not_within=lambda cls: cls(part=THING),
+        text=lambda cls: cls.model_validate("x"),
+        not_now=lambda cls: cls.model_validate(THING, from_attributes=False),
+    )
+    yield Case("attributes: that fail", _fields({"from_attributes": True}, bad=(int, {})), _read_thing)
+    yield Case(
+        "attributes: forbidding", _fields({"from_attributes": True, "extra": "forbid"}, x=(int, {})), _read_thing
+    )
+    yield Case("by name and allowing: extras", _with_part(extra="ignore"), _extras_kept)
+    for which in ("never", "always", "subclass-instances"):
+        yield from new(
+            f"instances {which}",
+            _again(which),
+            own=lambda cls: _remade(cls, cls.Part),
+            special=lambda cls: _remade(cls, cls.Special),
+            valid=lambda cls: cls(part=cls.Part(x=3)).part,
+        )
+
+
+def _read_thing(cls: Any) -> Any:
+    return cls.model_validate(THING)
+
+
+def _extras_kept(cls: Any) -> Any:
+    return cls.model_validate({"z": 2}, extra="allow").model_extra
+
+
 # -- dumps -------------------------------------------------------------------------------------------------------------
 
 
@@ -724,6 +864,7 @@ PICKS: list[dict[str, Any]] = [
     *({"exclude": {"parts": {"__all__": {"x"}, 0: {"y"}}}}, {"exclude": {"by_name": {"k": {"x"}}}}),
     *({"include": {"part": True, "a": ...}}, {"exclude": {"a": False, "part": True}}, {"exclude_none": True}),
     *({"exclude_defaults": True}, {"exclude_unset": True}, {"include": {"part"}, "exclude": {"part": {"x"}}}),
+    *({"exclude": {"parts": {7}}}, {"include": {"parts": [0]}}, {"exclude": {"by_name": {"zz"}}}),
     *({"include": {"parts": {0: {"x"}, 1: {"y"}}}}, {"exclude": set()}, {"include": {"part", "a"}, "exclude": {"a"}}),
 ]
 
@@ -830,6 +971,12 @@ VALUES: list[tuple[Any, Any]] = [
     (complex, 1 + 2j),
     (list[float], [1.0, 1e16, 1.5e-7]),
 ]
+UNTYPED: list[Any] = [
+    *(NAN, [INF], {"a": -INF}, {NAN: 1}, {1.5: 1}, Decimal("NaN"), ipaddress.ip_address("10.0.0.1"), re.compile("a")),
+    *(Fraction(1, 2), pathlib.Path("a"), uuid.UUID(int=1), collections.deque([1]), {(1, "a"): 3}, Ranked.LOW),
+]
+"""Values in a field of any type."""
+
 STYLES: list[dict[str, Any]] = [
     {"ser_json_bytes": "base64"},
     {"ser_json_bytes": "hex"},
@@ -868,6 +1015,7 @@ def dump_cases() -> Iterator[Case]:
         given=lambda cls: cls(part={"x": 2}, extra=[1]).model_dump(exclude_unset=True),
         changed=lambda cls: cls(part={"x": 2}, extra=[1]).model_dump(exclude_defaults=True),
         special=lambda cls: cls(part=cls.Special(), maybe=cls.Special(), anything=cls.Special()).model_dump(),
+        special_everywhere=lambda cls: cls(part=cls.Special()).model_dump(polymorphic_serialization=True),
         special_items=lambda cls: cls(parts=[cls.Special()], by_name={"s": cls.Special()}).model_dump(mode="json"),
         as_any=lambda cls: cls(part=cls.Special()).model_dump(serialize_as_any=True),
         extras=lambda cls: cls(extra={"x": cls.Part()}).model_dump(mode="json"),
@@ -893,12 +1041,45 @@ def dump_cases() -> Iterator[Case]:
         name = f"{kind!r} {value!r}"
         yield Case(f"dump {name}", _either(kind, kind), _dumped({"mode": "json"}, x=value))
         yield Case(f"text {name}", _either(kind, kind), _text(x=value))
+    for value in UNTYPED:
+        yield Case(f"dump anything {value!r}", _either(Any, Any), _dumped({"mode": "json"}, x=value))
+        yield Case(f"text anything {value!r}", _either(Any, Any), _text(x=value))
+    for config in STYLES[-4:-2]:
+        yield Case(f"dump anything {config}", _styled_number(config), _dumped({"mode": "json"}, x=[NAN, -INF]))
+    yield from new(
+        "dump options",
+        _either(Any, Any),
+        fallback=lambda cls: cls(x=[Plain]).model_dump(mode="json", fallback=_no_json),
+        fallback_text=lambda cls: cls(x=Plain).model_dump_json(include={"x"}, fallback=repr),
+        ascii=lambda cls: cls(x="\u00e9\U0001f600").model_dump_json(include={"x"}, ensure_ascii=True),
+        indented=lambda cls: cls(x="\u00e9").model_dump_json(include={"x"}, ensure_ascii=True, indent=2),
+        quiet=lambda cls: cls(x=1).model_dump(warnings=False),
+        quiet_text=lambda cls: cls(x=1).model_dump_json(include={"x"}, warnings="none"),
+        pair=lambda cls: cls(x=Pair(1)).model_dump(),
+    )
+    yield Case("dump options: typed pair", _either(Pair, Pair), _dumped({}, x=Pair(1)))
+    yield Case("dump options: wrongly typed", _either(int, int), _warned)
     for config in STYLES:
         yield Case(f"dump {config}", _styled(config), _dumped({"mode": "json"}))
         yield Case(f"text {config}", _styled(config), lambda cls: cls().model_dump_json())
     yield Case("read base64", _styled(STYLES[-2]), lambda cls: cls.model_validate_json('{"raw": "-_8="}').raw)
     yield Case("read bad base64", _styled(STYLES[-2]), lambda cls: cls.model_validate_json('{"raw": "x"}').raw)
     yield Case("read hex", _styled(STYLES[-1]), lambda cls: cls.model_validate_json('{"raw": "fbff"}').raw)
+
+
+def _styled_number(config: dict[str, Any]) -> Make:
+    return lambda words: words.new(config=config, x=(Any, None), real=(float, INF), reals=(list[float], [NAN]))
+
+
+def _no_json(_: Any) -> Any:
+    return {"a": {1}}
+
+
+def _warned(cls: Any) -> Any:
+    """Return a dump of a value of another type, and of how much it warned."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return cls.model_construct(x="q").model_dump(), len(caught)
 
 
 def _styled(config: dict[str, Any]) -> Make:
@@ -990,13 +1171,6 @@ def copy_cases() -> Iterator[Case]:
 # -- JSON schemas ------------------------------------------------------------------------------------------------------
 
 
-class Ranked(enum.IntEnum):
-    """Members that are numbers."""
-
-    LOW = 1
-    HIGH = 2
-
-
 @dataclasses.dataclass
 class Item:
     a: int
@@ -1009,11 +1183,6 @@ class Keys(TypedDict):
 
     a: int
     b: NotRequired[str]
-
-
-class Pair(NamedTuple):
-    a: int
-    b: str = "x"
 
 
 UserId = NewType("UserId", int)
@@ -1136,6 +1305,7 @@ def all_cases() -> list[Case]:
         *method_cases(),
         *setting_cases(),
         *place_cases(),
+        *call_cases(),
         *dump_cases(),
         *copy_cases(),
     ]
