@@ -157,8 +157,14 @@ class Registry:
         return owned_name(function) if target is None else f"{target}.dispatch"
 
     def namesake(self, pattern: object, function: object) -> str | None:
-        """Return the name that *function* shares with the latest handler of the same name and pattern, if any does."""
-        key, name = normalize_pattern(pattern), self._known_as(function)
+        """
+        Return the name that *function* shares with the latest handler of the same name and pattern, if any does.
+
+        Raises:
+            PatternError: As `add`.
+            HandlerError: As `add`.
+        """
+        key, name = normalize_pattern(pattern), self._known_as(check_handler(function))
         found = self._latest.get((describe_key(key), name))
         return name if found is not None and found in self._by_key.get(found.key, ()) else None
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from time import time
-from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
-
-from typing_extensions import override
+from typing import TYPE_CHECKING, cast
 
 from bubus._callables import handler_name, identified_name
+from bubus._older_result import CompletedSignal, apply_update, check_update, settles
 from bubus._result import EventResult, Origin
 from bubus._state import DONE, NO_LOOP, EventState, set_state, state_of
 from bubus._tree import describe_value
-from bubus.errors import OptionError, OptionTypeError
+from bubus.errors import OptionTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,45 +19,7 @@ if TYPE_CHECKING:
 
     from bubus._bus import EventBus
     from bubus._event import AnyEvent
-    from bubus._result import ResultStatus
-
-
-class ResultUpdate(TypedDict, total=False):
-    """What `event_result_update` takes."""
-
-    status: ResultStatus
-    result: object
-    error: BaseException | str | None
-    timeout: float | None
-    """Seconds."""
-
-
-class CompletedSignal:
-    """What used to be an asyncio.Event: tells whether an event is complete, and waits for it."""
-
-    __slots__ = ("_event",)
-
-    def __init__(self, event: AnyEvent) -> None:
-        self._event: Final = event
-
-    def is_set(self) -> bool:
-        """Tell whether the event is complete."""
-        return self._event.event_status == "completed"
-
-    async def wait(self) -> Literal[True]:
-        """
-        Wait until the event is complete.
-
-        Raises:
-            NotDispatchedError: If no bus has accepted it.
-            DeadlockError: Inside its own handler.
-        """
-        await self._event
-        return True
-
-    @override
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._event} [{'set' if self.is_set() else 'unset'}]>"
+    from bubus._older_result import ResultUpdate
 
 
 class OlderEvent:
@@ -75,7 +35,8 @@ class OlderEvent:
     @property
     def event_completed_signal(self) -> CompletedSignal:
         """Something with the `is_set` and `wait` of an asyncio.Event, set when the event is complete."""
-        return CompletedSignal(_event(self))
+        event = _event(self)
+        return CompletedSignal(event, lambda: event.event_status == "completed", lambda: event)
 
     def event_are_all_children_complete(self) -> bool:
         """Tell whether all events that handlers dispatched, and theirs in turn, are complete."""
@@ -117,7 +78,7 @@ class OlderEvent:
             OptionError: If *status* is none.
             OptionTypeError: If anything else is to be changed.
         """
-        _check_update(update)
+        check_update(update)
         event = _event(self)
         state = state_of(event) or _state_by_hand(event)
         origin = _origin(handler) if eventbus is None else eventbus.handlers.origin_of(handler)
@@ -125,7 +86,9 @@ class OlderEvent:
         if record is None:
             record = EventResult(event.event_id, origin, event.event_timeout, event.event_result_type)
             state.results[origin.handler_id] = record
-        _apply(event, state, record, update)
+        if state.status == "pending" and (settles(update) or update.get("status") == "started"):
+            state.start()
+        apply_update(record, update, type(event).__event_result__, event)
         return record
 
 
@@ -160,53 +123,3 @@ def _cancel_pending(child: AnyEvent, error: BaseException) -> None:
 def _check_error(error: object) -> None:
     if not isinstance(error, BaseException):
         raise OptionTypeError(f"error={describe_value(error)} must be an exception object")
-
-
-def _check_update(update: ResultUpdate) -> None:
-    unknown = update.keys() - ResultUpdate.__annotations__.keys()
-    if unknown:
-        raise OptionTypeError(
-            f"event_result_update() cannot change {', '.join(sorted(unknown))}: "
-            f"only {', '.join(ResultUpdate.__annotations__)}"
-        )
-    status = update.get("status", "pending")
-    if status not in ("pending", "started", "completed", "error"):
-        raise OptionError(f"status={describe_value(status)} must be pending, started, completed or error")
-
-
-def _apply(event: AnyEvent, state: EventState, record: EventResult[object], update: ResultUpdate) -> None:
-    if "timeout" in update:
-        record.timeout = update["timeout"]
-    error, status = _error_of(update), update.get("status", "pending")
-    settles = error is not None or "result" in update or status in ("completed", "error")
-    if settles or status == "started":
-        if state.status == "pending":
-            state.start()
-        record.start(time())
-    if not settles:
-        return
-    if error is None and status == "error":
-        error = RuntimeError("marked as failed by hand, without an error")
-    _settle(event, record, update.get("result"), error)
-
-
-def _error_of(update: ResultUpdate) -> BaseException | None:
-    error, result = update.get("error"), update.get("result")
-    if error is None and isinstance(result, Exception):
-        return result
-    return RuntimeError(error) if isinstance(error, str) else error
-
-
-def _settle(event: AnyEvent, record: EventResult[object], value: object, error: BaseException | None) -> None:
-    started = record.started_at
-    duration = 0.0 if started is None else max(time() - started.timestamp(), 0.0)
-    check = type(event).__event_result__
-    try:
-        if error is None and value is not None and value is not event and check is not None:
-            value = check(value)
-    except Exception as refused:  # noqa: BLE001 - also what a value's own code raises while it is checked
-        error = refused
-    if error is None:
-        record.complete(value, duration, forwarded=value is event)
-    else:
-        record.fail(error, duration)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +23,7 @@ from bubus._mode import LAX, LAX_JSON, STRICT, STRICT_JSON, WIRE
 from bubus._picks import picks_of
 from bubus._pydantic import present
 from bubus._pydantic_bridge import bridged
-from bubus._pydantic_values import in_log, refuse_other
+from bubus._pydantic_values import in_log, refuse_other, serializer_of
 from bubus._types import MISSING
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 _NOTHING: Final[frozenset[Any]] = frozenset()
 _open: Final[ContextVar[frozenset[Any]]] = ContextVar("bubus_open_schemas", default=_NOTHING)
 """Event classes whose schema is being made: within it, a class refers to itself by name."""
-
-_SERIALIZERS: Final[weakref.WeakKeyDictionary[Any, Any]] = weakref.WeakKeyDictionary()
 
 _PLAIN: Final = {ord("["): "_", ord("]"): "_", ord(" "): None}
 """What makes the name of a class with type arguments one that pydantic takes apart as it should."""
@@ -173,12 +170,9 @@ def event_serializer(cls: Any) -> Any:
     Raises:
         AttributeError: If pydantic is not imported.
     """
-    module = pydantic()
-    if module is None:
-        raise AttributeError("there is a serializer of pydantic only where pydantic is imported")
-    found = _SERIALIZERS.get(cls)
+    found = serializer_of(cls)
     if found is None:
-        found = _SERIALIZERS[cls] = module.TypeAdapter(cls).serializer
+        raise AttributeError("there is a serializer of pydantic only where pydantic is imported")
     return found
 
 

@@ -32,7 +32,8 @@ def dumped(value: object, mode: Literal["python", "json"], **options: Any) -> An
     Raises:
         EncodeError: If pydantic cannot.
     """
-    serializer = _serializer(kind_of(value))
+    kind = kind_of(value)
+    serializer = serializer_of(kind) if is_foreign(kind) else None
     if serializer is None:
         return MISSING
     try:
@@ -41,10 +42,10 @@ def dumped(value: object, mode: Literal["python", "json"], **options: Any) -> An
         raise EncodeError(f"{type(value).__qualname__} cannot be dumped: {error}") from error
 
 
-def _serializer(kind: type) -> Any:
-    """Return pydantic's serializer of a class, None if it has none."""
+def serializer_of(kind: type) -> Any:
+    """Return pydantic's serializer of a class, None if pydantic is not imported."""
     module = pydantic()
-    if module is None or not is_foreign(kind):
+    if module is None:
         return None
     found = _SERIALIZERS.get(kind)
     if found is None:

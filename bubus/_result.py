@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeGuard, T
 import attrs
 
 from bubus._ids import new_id
+from bubus._older_result import OlderResult
 from bubus._tree import describe_error, describe_value, escape
 from bubus._types import T_EventResultType
 from bubus.errors import NoResultError, ResultConflictError
@@ -32,7 +33,7 @@ class Origin:
 
 
 @attrs.define(eq=False, repr=False)
-class EventResult(Generic[T_EventResultType]):
+class EventResult(OlderResult, Generic[T_EventResultType]):
     """
     What one handler made of one event.
 

@@ -45,6 +45,7 @@ TABLE = """
 2.25 _assign _copies
 2.3  _define _event_dump
 2.35 _json_schema
+2.9  _older_result
 3    _codec _result _retry
 3.05 _call
 3.1  _model _older_event

@@ -219,6 +219,38 @@ async def test_an_event_under_way_completes_by_itself_and_not_by_hand() -> None:
     assert await event.event_result() == "done"
 
 
+async def test_a_result_is_changed_by_hand() -> None:
+    """By its own method, which checks the value as one that was returned; its signal tells when it is settled."""
+
+    class Count(BaseEvent[int]):
+        pass
+
+    record = Count().event_result_update(len)
+    signal = record.handler_completed_signal
+    waiting = asyncio.ensure_future(signal.wait())
+    assert record.update(status="started", timeout=3) is record
+    assert (record.status, record.timeout, signal.is_set()) == ("started", 3, False)
+    record.update(result="7")
+    assert (record.status, record.result, await waiting, repr(signal)[-6:]) == ("completed", 7, True, "[set]>")
+    assert record.update(error="too late").error is None
+    bad = Count().event_result_update(len).update(result="x")
+    assert isinstance(bad.error, ValidationError)
+    assert await bad.handler_completed_signal.wait()
+    with pytest.raises(OptionTypeError, match="only status, result, error, timeout"):
+        bad.update(id="x")  # pyright: ignore[reportCallIssue] - the mistake
+
+
+async def test_waiting_for_a_result_can_be_cancelled() -> None:
+    """The record is left as it is."""
+    record = BaseEvent[Any]().event_result_update(len)
+    waiting = asyncio.ensure_future(record.handler_completed_signal.wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert record.status == "pending"
+
+
 async def test_unknown_updates_are_refused() -> None:
     """The message names what can be changed."""
     update: Any = Ask().event_result_update

@@ -200,6 +200,26 @@ async def test_a_second_handler_of_the_same_name_warns_where_it_was_registered()
 
 
 @pytest.mark.filterwarnings("error:a handler named")
+async def test_a_handler_that_is_refused_warns_of_nothing() -> None:
+    """Nor does a warning that is made an error leave the handler registered."""
+
+    class Greedy:
+        def on_Ask(self, event: Ask, more: str) -> str:
+            return f"{event} {more}"
+
+    bus = EventBus()
+    bus.on(Ask, Watchdog().on_Ask)
+    refused: Any = Greedy().on_Ask
+    refused.__func__.__name__ = "on_Ask"
+    Greedy.__name__ = "Watchdog"
+    with pytest.raises(HandlerError):
+        bus.on(Ask, refused)
+    with pytest.raises(UserWarning, match=r"Watchdog\.on_Ask"):
+        bus.on(Ask, Watchdog().on_Ask)
+    assert await answers(bus) == ["watched"]
+
+
+@pytest.mark.filterwarnings("error:a handler named")
 async def test_no_warning_where_names_differ_or_the_first_is_gone() -> None:
     """Other patterns, other classes, forwards to other buses, and handlers that were taken out do not count."""
     bus = EventBus("namesakes")
