@@ -175,7 +175,7 @@ class EventBus(OlderBus):
         self.id = new_id()
         self.name = _free_name(name, self.id)
         self._home = _running_loop()
-        ledger = None if wal_path is None else _ledger(wal_path, self.id, self.name)
+        ledger = None if wal_path is None else _ledger(wal_path, self.id)
         self._scheduler = Scheduler(
             bus_id=self.id,
             bus_name=self.name,
@@ -587,9 +587,9 @@ class EventBus(OlderBus):
         return False
 
 
-def _ledger(wal_path: str | os.PathLike[str] | WriteAheadLog, bus_id: str, bus_name: str) -> Ledger:
+def _ledger(wal_path: str | os.PathLike[str] | WriteAheadLog, bus_id: str) -> Ledger:
     log = wal_path if isinstance(wal_path, WriteAheadLog) else WriteAheadLog(wal_path)
-    return Ledger(log, bus_id, bus_name)
+    return Ledger(log, bus_id)
 
 
 def _no_event(value: object) -> NotAnEventError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from typing_extensions import override
 
+from bubus._codec import encode
 from bubus.errors import BusStopped, LogError, LogWriteError
 from bubus.wal._entry import Scribe, outcome, with_path, written
 
@@ -32,7 +33,7 @@ class Ledger:
     paused: bool = False
     """Whether the queue is to wait, because what is recovered comes first."""
 
-    def __init__(self, log: WriteAheadLog, bus_id: str, bus_name: str) -> None:
+    def __init__(self, log: WriteAheadLog, bus_id: str) -> None:
         self.log = log
         self.scribe: Scribe = Scribe()
         self.held: dict[Share, JournaledDebt] = {}
@@ -42,7 +43,6 @@ class Ledger:
         """Held while something is recovered."""
 
         self._bus_id = bus_id
-        self._bus_name = bus_name
         log.attach(bus_id)
 
     def admit(self, event: BaseEvent[Any], call: Call | None, plan: Plan | None, runner: Runner) -> Debt | None:
@@ -50,7 +50,7 @@ class Ledger:
         Write *event* down before it is accepted.
 
         Args:
-            event: The event.
+            event: The event, whose path has the name of this bus already; that is taken back if this raises.
             call: The one that dispatches it, if it is dispatched for the first time.
             plan: How to run the event, if it is not simply new.
             runner: The scheduler of the bus.
@@ -65,23 +65,23 @@ class Ledger:
         try:
             if self.log.ahead:
                 return self._admit_ahead(event, parent_id, journaled=plan is not None)
-            path = event.event_path
-            path.append(self._bus_name)  # as it will be, since most events stay on one bus
-            try:
-                data = written(event, parent_id)
-            finally:
-                path.pop()
+            data = encode(event) if parent_id is None else written(event, parent_id)
             self.log.check(len(data))
-        except LogWriteError:
-            if self.log.on_error == "stop":
+        except BaseException as error:
+            event.event_path.pop()
+            if isinstance(error, LogWriteError) and self.log.on_error == "stop":
                 runner.halt()
             raise
-        return Debt(self, data, len(path) + 1)
+        return Debt(self, data, len(event.event_path))
 
     def _admit_ahead(self, event: BaseEvent[Any], parent_id: str | None, *, journaled: bool) -> Debt:
-        data = written(event, parent_id)
+        name = event.event_path.pop()  # it is added again when the event is recovered
+        try:
+            data = written(event, parent_id)
+        finally:
+            event.event_path.append(name)
         self.log.check(len(data))
-        debt = JournaledDebt(self, data, len(event.event_path), is_ready=journaled)
+        debt = JournaledDebt(self, data, len(event.event_path) - 1, is_ready=journaled)
         if not journaled:
             self.log.accept(event.event_id, data[:-1], b"", debt.accepted)
         return debt
@@ -170,15 +170,17 @@ class Debt:
 
     def pay(self) -> None:
         """Write what is due, here and in the following, now that the work is done."""
-        debt: Debt | None = self
-        while debt is not None:
+        if self.next is None:
+            if self.is_due:
+                self.write()
+            return
+        for debt in self:
             if debt.is_due:
-                debt.is_due = False
                 debt.write()
-            debt = debt.next
 
     def write(self) -> None:
         """Hand the line over to the log."""
+        self.is_due = False
         ledger, share = self.ledger, self.share
         state, path = share.state, share.event.event_path
         if len(path) != self._path_length:
@@ -245,7 +247,9 @@ class JournaledDebt(Debt):
     @override
     def write(self) -> None:
         """Hand the line over to the log, unless it is no matter for that: the next process finds it in the journal."""
-        if not (was_stopped(self.share.cut) and self.ledger.log.leave(self.event_id)):
+        if was_stopped(self.share.cut) and self.ledger.log.leave(self.event_id):
+            self.is_due = False
+        else:
             super().write()
 
     def accepted(self, error: LogWriteError | None) -> None:

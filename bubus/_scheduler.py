@@ -197,6 +197,7 @@ class Scheduler:
             raise self._too_many()
         if event.event_id in self.history.events:
             self._check_id(event)
+        event.event_path.append(self.bus_name)
         debt = None if self.ledger is None else self.ledger.admit(event, None if state else call, plan, self)
         if state is None:
             state = EventState(loop, {}, (self.bus_id,))
@@ -214,7 +215,6 @@ class Scheduler:
             debt.incur(share)
         if plan is not None:
             self.plans[share] = plan
-        event.event_path.append(self.bus_name)
         self.stopped = False
         self.accepted += 1
         self.history.add(event)

@@ -253,4 +253,4 @@ def parts(event_id: str, size: int = 60) -> tuple[bytes, bytes, bytes]:
 
 def seal(body: bytes, seq: int) -> bytes:
     """Return the whole line for *body*, a JSON object without its closing brace."""
-    return seal_all([body], seq - 1)[0]
+    return seal_all([body], seq - 1)

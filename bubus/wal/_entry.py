@@ -27,11 +27,6 @@ _LONGEST_ERROR: Final = 10_000
 """Characters of an error's text; whoever needs more than that has put a payload into it."""
 
 _MOST_HANDLERS: Final = 1024
-_MILLION: Final = 1_000_000
-_UP_TO_SECOND: Final = '"%Y-%m-%dT%H:%M:%S.'
-_THREE_DIGITS: Final = tuple(b"%03d" % number for number in range(1000))
-_LAST_DIGITS: Final = tuple(b'%bZ"' % digits for digits in _THREE_DIGITS)
-
 _BEGUN: Final = b',"event_status":"completed","event_started_at":'
 _ENDED: Final = b',"event_completed_at":'
 _PROCESSED: Final = b',"event_processed_at":'
@@ -40,6 +35,7 @@ _COMPLETED: Final = b'"status":"completed","duration":'
 _FAILED: Final = b'"status":"error","duration":'
 
 _to_json: Final = msgspec.json.Encoder().encode
+_moment: Final = datetime.fromtimestamp
 
 
 def written(event: BaseEvent[Any], parent_id: str | None) -> bytes:
@@ -67,36 +63,24 @@ def with_path(event: bytes, path: list[str]) -> bytes:
 
 
 class Scribe:
-    """Writes what became of events; remembers what one line has in common with the next."""
+    """Writes what became of events; remembers what all results of a handler have in common."""
 
     def __init__(self) -> None:
         self._beginnings: dict[str, bytes] = {}
-        self._second, self._up_to_second = -1, b""
 
     def line(self, event: bytes, state: EventState) -> bytes:
         """Return what `written` returned and the keys behind the payload, up to `event_results`, without the brace."""
         epoch, started, completed = state.epoch, state.started, state.completed
-        begun = b"null" if started is None else self._moment(epoch + started)
-        ended = b"null" if completed is None else self._moment(epoch + completed)
-        parts = [event[:-1], _BEGUN, begun, _ENDED, ended, _PROCESSED, ended, _RESULTS]
-        known, comma = self._beginnings, b""
-        for result in state.results.values():
-            origin = result.origin
-            parts += (comma, known.get(origin.handler_id) or self._beginning(origin))
-            parts += _outcome(result)
-            comma = b","
-        parts.append(b"}")
-        return b"".join(parts)
-
-    def _moment(self, unix: float) -> bytes:
-        second = int(unix)
-        if second != self._second:  # all but the fraction is the same for many events
-            self._second = second
-            self._up_to_second = datetime.fromtimestamp(second, UTC).strftime(_UP_TO_SECOND).encode()
-        micros = int((unix - second) * 1e6 + 0.5)
-        if micros == _MILLION:
-            return self._moment(second + 1)
-        return self._up_to_second + _THREE_DIGITS[micros // 1000] + _LAST_DIGITS[micros % 1000]
+        begun = b"null" if started is None else _to_json(_moment(epoch + started, UTC))
+        ended = b"null" if completed is None else _to_json(_moment(epoch + completed, UTC))
+        known = self._beginnings
+        results = [
+            (known.get(result.origin.handler_id) or self._beginning(result.origin)) + outcome(result)
+            for result in state.results.values()
+        ]
+        # ten parts: `join` has room for so many, and asks for memory for more
+        whole = (event[:-1], _BEGUN, begun, _ENDED, ended, _PROCESSED, ended, _RESULTS, b",".join(results), b"}")
+        return b"".join(whole)
 
     def _beginning(self, origin: Origin) -> bytes:
         if len(self._beginnings) >= _MOST_HANDLERS:
@@ -109,16 +93,13 @@ class Scribe:
 
 def outcome(result: EventResult[Any]) -> bytes:
     """Return the end of a JSON object, safe to print: a handler's status, duration (seconds), result or error."""
-    return b"".join(_outcome(result))
-
-
-def _outcome(result: EventResult[Any]) -> tuple[bytes, ...]:
     if result.error is not None:
-        return _FAILED, _to_json(result.duration or 0.0), b',"error":', clean(_to_json(error_text(result.error))), b"}"
+        error = clean(_to_json(error_text(result.error)))
+        return b"".join((_FAILED, _to_json(result.duration or 0.0), b',"error":', error, b"}"))
     value = result.result
     is_plain = type(value) is str and result.result_type is str and value.isascii() and "\x7f" not in value
     data = _to_json(value) if is_plain else _value(result)
-    return _COMPLETED, _to_json(result.duration), b',"result":', data, b"}"
+    return b"".join((_COMPLETED, _to_json(result.duration), b',"result":', data, b"}"))
 
 
 def error_text(error: BaseException) -> str:

@@ -225,7 +225,7 @@ class Journal:
 
         """
         if self._unwritten:
-            self._file.write(_sealed(self._unwritten, self._seq))
+            self._file.write(seal_all(self._unwritten, self._seq))
             self._seq += len(self._unwritten)
             self._unwritten.clear()
 
@@ -293,7 +293,7 @@ class Journal:
         file, records = Appender(self._disk, path), list(_records(self.live.values()))
         try:
             file.create()
-            file.write(_sealed(records, 0))
+            file.write(seal_all(records, 0))
         except (OSError, Untrusted):
             file.close()
             raise
@@ -310,10 +310,6 @@ class Journal:
             finally:
                 file.close()
             yield from read_journal(path, self._max_line_bytes)
-
-
-def _sealed(records: Iterable[bytes], seq: int) -> bytes:
-    return b"".join(seal_all(records, seq))
 
 
 def _records(events: Iterable[Unfinished]) -> Iterator[bytes]:

@@ -7,13 +7,14 @@ import errno
 import os
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
 from bubus.errors import LogLineTooLongError
 from bubus.wal._appender import Untrusted
 from bubus.wal._done import Losses, acknowledge, logger
+from bubus.wal._frame import SEAL_BYTES
 from bubus.wal._pulse import Pulse
 from bubus.wal._runway import Runway
 from bubus.wal._series import Series, Written
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     from bubus.wal._done import Line
     from bubus.wal._options import Options
-
-SEAL_BYTES: Final = 64
-"""What event_seq and event_crc add to a line at most."""
 
 
 @attrs.define

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from bubus.wal._appender import Appender, Untrusted
-from bubus.wal._frame import BadLine, seal_all, unseal
+from bubus.wal._frame import SEAL_BYTES, BadLine, seal_all, unseal
 from bubus.wal._lines import open_bytes
 from bubus.wal._names import numbered, rotated
 from bubus.wal._record import decode_head
@@ -77,10 +77,9 @@ class Series:
 
     def write(self, bodies: Sequence[bytes]) -> Written:
         """Number, seal and append the lines, each a JSON object without its closing brace, in one write per file."""
-        lines = seal_all(bodies, self.seq)
         count = 0
         try:
-            for chunk in self._chunks(lines):
+            for chunk in self._chunks(bodies):
                 self._write_chunk(chunk)
                 count += len(chunk)
         except (OSError, Untrusted) as error:
@@ -153,22 +152,23 @@ class Series:
             return
         if not self.file.size:
             self._born = self._clock.time()
-        self.file.write(b"".join(chunk))
+        self.file.write(seal_all(chunk, self.seq))
         self.seq += len(chunk)
 
-    def _chunks(self, lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    def _chunks(self, bodies: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         """Yield what goes into each file; an empty chunk stands for a rotation."""
-        if self.is_due(len(lines[0])):
+        if self.is_due(len(bodies[0]) + SEAL_BYTES):
             yield ()
         limit, start, used = self._options.rotate_bytes, 0, self.file.size
         if limit is not None:
-            for end, line in enumerate(lines):
-                if used + len(line) > limit and end > start:
-                    yield lines[start:end]
+            for end, body in enumerate(bodies):
+                size = len(body) + SEAL_BYTES
+                if used + size > limit and end > start:
+                    yield bodies[start:end]
                     yield ()
                     start, used = end, 0
-                used += len(line)
-        yield lines[start:]
+                used += size
+        yield bodies[start:] if start else bodies
 
     def _next_number(self) -> int:
         there = rotated(self.path)
