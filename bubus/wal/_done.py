@@ -40,7 +40,7 @@ class Line(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class PlainLine:
     """A line that somebody else than a bus adds."""
 

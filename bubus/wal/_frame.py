@@ -40,6 +40,14 @@ def seal_all(bodies: Iterable[bytes], seq: int) -> bytes:
     return b"".join(parts)
 
 
+def is_sealed(line: bytes, seq: int | None) -> bool:
+    """Tell whether *line* (without its line feed) is whole and has the number *seq*."""
+    if seq is None:
+        return False
+    crc_at = line.rfind(_COMMA, -SEAL_BYTES) + 1
+    return line.endswith(b',"event_seq":%d,"event_crc":%d}' % (seq, crc32(line[:crc_at])))
+
+
 def unseal(line: bytes) -> int | None:
     """
     Check the end of *line* (without its line feed) and return its number, None when it has no such end.

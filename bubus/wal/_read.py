@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, 
 from bubus._tree import escape
 from bubus.errors import LogDamagedError, LogOpenError, OptionError
 from bubus.wal._files import follow
-from bubus.wal._frame import BadLine, unseal
+from bubus.wal._frame import BadLine, is_sealed, unseal
 from bubus.wal._lines import Lines
 from bubus.wal._lock import noted_rotations
 from bubus.wal._names import canonical, rotated
@@ -80,35 +80,39 @@ class LogReader(Iterator[_T], Generic[_T]):
     def _read(self, path: Path, file: BufferedIOBase, number: int, offset: int) -> Generator[_T, None, tuple[int, int]]:
         decode, numbers, longest, source = self._decode, self._numbers, self._longest, Lines(file, self._longest)
         too_long = BadLine(f"longer than max_line_bytes={longest}")
-        for data in self._flat(source, path):
-            number, start, seq = number + 1, offset, None
-            offset += len(data) + 1
-            try:
-                if len(data) > longest:
-                    raise too_long
-                seq = unseal(data)
-                value = decode(data, seq, path, number, start)
-            except BadLine as error:
-                self._damage(path, number, start, _TORN if source.is_torn else str(error))
-                offset, source.skipped = offset + source.skipped, 0
-                if seq is not None:
-                    numbers.fault(seq)  # it is there, whatever it holds: the next line need not report it as missing
-                continue
-            if seq is not None:
-                if seq == numbers.next:
-                    numbers.next = seq + 1
-                elif self._is_repeated(seq, path, number, start):
+        blocks = iter(source)
+        while lines := self._next(blocks, path):
+            for data in lines:
+                number, start, seq, size = number + 1, offset, None, len(data)
+                offset += size + 1
+                try:
+                    if size > longest:
+                        raise too_long
+                    expected = numbers.next
+                    seq = expected if is_sealed(data, expected) else unseal(data)
+                    value = decode(data, seq, path, number, start)
+                except BadLine as error:
+                    self._damage(path, number, start, _TORN if source.is_torn else str(error))
+                    offset, source.skipped = offset + source.skipped, 0
+                    if seq is not None:
+                        numbers.fault(seq)  # it is there, whatever it holds: the next line need not report it missing
                     continue
-            if value is not None:
-                yield value
+                if seq is not None:
+                    if seq == expected:
+                        numbers.next = seq + 1
+                    elif self._is_repeated(seq, path, number, start):
+                        continue
+                if value is not None:
+                    yield value
         return number, offset
 
-    def _flat(self, source: Lines, path: Path) -> Iterator[bytes]:
+    def _next(self, blocks: Iterator[list[bytes]], path: Path) -> list[bytes]:
+        """Return the next lines, or none at the end."""
         try:
-            for lines in source:
-                yield from lines
+            return next(blocks, [])
         except _BROKEN_GZIP as error:
             self._damage(path, 1, 0, f"the file can only be decompressed in part ({error})")
+            return []
 
     def _is_repeated(self, seq: int, path: Path, number: int, offset: int) -> bool:
         fault = self._numbers.fault(seq)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Optional, TypeAlias, TypeVar, cast, overload
@@ -43,7 +42,8 @@ _SHORTEST: Final = 200
 
 _LITERAL: Final[Any] = Literal  # filled in at run time, which type checkers do not expect
 _TIMEOUT: Final[Any] = Optional[Annotated[float, msgspec.Meta(ge=0)]]  # noqa: UP045 - checkers refuse "| None" there
-_is_id: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+_HEX: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
+_ID: Final = b"00000000-0000-0000-0000-000000000000"
 
 
 @overload
@@ -207,7 +207,9 @@ def shortcut(cls: _Class) -> _Shortcut:
         except (msgspec.MsgspecError, ValueError):
             return None
         parent = found.event_parent_id
-        if not (found.event_created_at.tzinfo is UTC and _is_id(found.event_id) and (parent is None or _is_id(parent))):
+        if found.event_id.encode().translate(_HEX) != _ID or found.event_created_at.tzinfo is not UTC:
+            return None
+        if parent is not None and parent.encode().translate(_HEX) != _ID:
             return None
         event = new(cls)
         event.__dict__ = asdict(found)
