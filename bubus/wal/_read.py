@@ -108,11 +108,12 @@ class LogReader(Iterator[_T], Generic[_T]):
 
     def _next(self, blocks: Iterator[list[bytes]], path: Path) -> list[bytes]:
         """Return the next lines, or none at the end."""
+        nothing: list[bytes] = []
         try:
-            return next(blocks, [])
+            return next(blocks, nothing)
         except _BROKEN_GZIP as error:
             self._damage(path, 1, 0, f"the file can only be decompressed in part ({error})")
-            return []
+            return nothing
 
     def _is_repeated(self, seq: int, path: Path, number: int, offset: int) -> bool:
         fault = self._numbers.fault(seq)
