@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast, final, overload
 from weakref import WeakValueDictionary
 
 from typing_extensions import override
@@ -12,6 +12,7 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from bubus._handlers import AnyHandler, Registry
     from bubus._result import Origin
+    from bubus._types import T
 
 _MUTATORS: Final = (
     *("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse"),
@@ -24,7 +25,7 @@ class LiveList(list["AnyHandler"]):
 
     def __init__(self, registry: Registry, name: str) -> None:
         super().__init__(registry.functions(name))
-        self._registry = registry
+        self._registry: Final = registry
         self._name: Final = name
 
     def refresh(self, functions: Iterable[AnyHandler]) -> None:
@@ -40,9 +41,9 @@ class LiveList(list["AnyHandler"]):
             raise
 
 
-def _written_through(change: Callable[..., Any]) -> Callable[..., Any]:
+def _written_through(change: Callable[..., object]) -> Callable[..., object]:
     @functools.wraps(change)
-    def changed(self: LiveList, *args: Any, **kwargs: Any) -> Any:
+    def changed(self: LiveList, *args: object, **kwargs: object) -> object:
         result = change(self, *args, **kwargs)
         self.write()
         return result
@@ -51,9 +52,10 @@ def _written_through(change: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name in _MUTATORS:
-    setattr(LiveList, _name, _written_through(getattr(list, _name)))
+    setattr(LiveList, _name, _written_through(cast("Callable[..., object]", getattr(list, _name))))
 
 
+@final
 class LiveHandlers(MutableMapping[str, "list[AnyHandler]"]):
     """The registered callables by the name of their pattern; a name without any has an empty list."""
 
@@ -98,8 +100,12 @@ class LiveHandlers(MutableMapping[str, "list[AnyHandler]"]):
     def __repr__(self) -> str:
         return repr(dict(self))
 
+    @overload
+    def get(self, name: str, default: None = None) -> list[AnyHandler] | None: ...
+    @overload
+    def get(self, name: str, default: list[AnyHandler] | T) -> list[AnyHandler] | T: ...
     @override
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> object:
         """Return the live list of *name*, or *default* if it has no handlers."""
         return self[name] if name in self else default  # noqa: SIM401 - this is the `get` it would call
 
@@ -110,8 +116,12 @@ class LiveHandlers(MutableMapping[str, "list[AnyHandler]"]):
             self[name] = default
         return self[name]
 
+    @overload
+    def pop(self, name: str, /) -> list[AnyHandler]: ...
+    @overload
+    def pop(self, name: str, default: list[AnyHandler] | T, /) -> list[AnyHandler] | T: ...
     @override
-    def pop(self, name: str, *default: Any) -> Any:
+    def pop(self, name: str, *default: object) -> object:
         """Take out and return all handlers of *name*; without any, return *default* or raise KeyError."""
         if name not in self:
             if default:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, final
 
 from typing_extensions import override
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bubus._scheduler import Scheduler
 
 
+@final
 class QueueView:
     """What used to be an asyncio.Queue: the events that no handler has seen, next one first."""
 
@@ -58,6 +59,7 @@ class QueueView:
         return f"<{type(self).__name__} of {escape(self._scheduler.bus_name)}: {self.qsize()} queued>"
 
 
+@final
 class IdleSignal:
     """What used to be an asyncio.Event: set while nothing is queued or running."""
 
@@ -82,6 +84,7 @@ class IdleSignal:
         return True
 
 
+@final
 class RunLoop:
     """What used to be a task: the bus at work. It needs no task of its own, but is told of in the same words."""
 
@@ -107,7 +110,7 @@ class RunLoop:
         self._scheduler.stopped = True
         return True
 
-    def __await__(self) -> Generator[Any, None, None]:
+    def __await__(self) -> Generator[object, None, None]:
         yield from IdleSignal(self._scheduler).wait().__await__()
 
 
@@ -137,7 +140,7 @@ class OlderBus(Steps):
         if self._torn_down:
             raise NotRunningError(
                 f"bus {self._scheduler.bus_name!r} has not been used, or was reset: dispatch an event first, "
-                "or pass one to step()"
+                + "or pass one to step()"
             )
 
     @property
@@ -154,7 +157,7 @@ class OlderBus(Steps):
         self._torn_at = self._scheduler.accepted
 
     @property
-    def _is_running(self) -> bool:
+    def _is_running(self) -> bool | None:
         """Whether the bus takes events from its queue: from the first `dispatch` until it is stopped or reset."""
         scheduler = self._scheduler
         lives = scheduler.loop is not None and not scheduler.loop.is_closed()

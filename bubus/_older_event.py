@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class OlderEvent:
     """The small print of the older package's events."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     @property
     def event_processed_at(self) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, cast, final
 
 from typing_extensions import override
 
@@ -30,6 +30,7 @@ class ResultUpdate(TypedDict, total=False):
     """Seconds."""
 
 
+@final
 class CompletedSignal:
     """What used to be an asyncio.Event: tells whether something is complete, and waits for it."""
 
@@ -46,7 +47,7 @@ class CompletedSignal:
 
     async def wait(self) -> Literal[True]:
         """Wait until it is complete; what awaiting an event raises is raised here, too."""
-        await self._wait()
+        _ = await self._wait()
         return True
 
     @override
@@ -57,7 +58,7 @@ class CompletedSignal:
 class OlderResult:
     """The small print of the older package's results."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     @property
     def handler_completed_signal(self) -> CompletedSignal:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from bubus import _clock
+import bubus._clock as clock
 from bubus.errors import OptionError, OptionTypeError
 
 RetryOn: TypeAlias = type[Exception] | Collection[type[Exception]] | Callable[[Exception], bool] | None
@@ -79,7 +79,7 @@ class Policy:
         """Return the seconds to wait after *attempt* (from 1) failed with *error*, None for no further attempt."""
         if attempt > self.retries or not self.is_worth_it(error):
             return None
-        pause = self._backed_off(attempt) + _clock.current.uniform(0.0, self.jitter)
+        pause = self._backed_off(attempt) + clock.current.uniform(0.0, self.jitter)
         return pause if self.max_wait is None else min(pause, self.max_wait)
 
     def _backed_off(self, attempt: int) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 import attrs
 from typing_extensions import ParamSpec
 
-from bubus import _clock
+import bubus._clock as clock
 from bubus._gate import Gate, Limit, Scope
 from bubus._policy import Policy, RetryOn
 from bubus.errors import AttemptTimeout, NotRetryableError
@@ -43,7 +43,7 @@ class RetryDecorator(Protocol):
 
 
 def _now() -> float:
-    return _clock.current.now()
+    return clock.current.now()
 
 
 @overload
@@ -263,7 +263,7 @@ class _Call:
                 pause = self._failed(error)
                 if pause is None:
                     raise
-            _clock.current.sleep(pause)
+            clock.current.sleep(pause)
 
     async def _attempt(self, work: Awaitable[Any]) -> Any:
         seconds = self.plan.policy.timeout

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import attrs
 
-from bubus import _clock, _slots
+import bubus._clock as clock
+import bubus._slots as slots
 from bubus.errors import DeadlockError
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Semaphore:
         turn = threading.Event()
         waiter = self._join(limit, turn.set)
         with self._passing_on(waiter):
-            _clock.current.wait(turn, timeout)
+            clock.current.wait(turn, timeout)
         return self._leave(waiter)
 
     def _join(self, limit: int, wake: Callable[[], object]) -> _Waiter:
@@ -186,7 +187,7 @@ class MachineSemaphore:
     __slots__ = ("__weakref__", "_queue", "_stem")
 
     def __init__(self, name: str) -> None:
-        self._stem = _slots.stem(name)
+        self._stem = slots.stem(name)
         self._queue = Semaphore()
 
     async def acquire(self, limit: int, timeout: float | None = None) -> Release | None:
@@ -215,7 +216,7 @@ class MachineSemaphore:
             with search.steps(leave) as pauses:
                 for pause in pauses:
                     _refuse_to_block_a_loop()
-                    _clock.current.sleep(pause)
+                    clock.current.sleep(pause)
         return search.found
 
 
@@ -227,7 +228,7 @@ class _Search:
     def __init__(self, stem: str, limit: int, timeout: float | None) -> None:
         self._stem = stem
         self._limit = limit
-        self._deadline = None if timeout is None else _clock.current.now() + timeout
+        self._deadline = None if timeout is None else clock.current.now() + timeout
         self.found: Release | None = None
 
     def at_once(self) -> Release | None:
@@ -246,7 +247,7 @@ class _Search:
             leave()
 
     def _steps(self) -> Generator[float]:
-        while (turn := _slots.take(self._path(_slots.prepare_directory(), "turn"))) is None:
+        while (turn := slots.take(self._path(slots.prepare_directory(), "turn"))) is None:
             if not (pause := self._pause()):
                 return
             yield pause
@@ -259,10 +260,10 @@ class _Search:
             turn.release()
 
     def _look(self) -> Generator[float, None, bool]:
-        directory = _slots.prepare_directory()
-        start = int(_clock.current.uniform(0, self._limit))  # anywhere, lest all meet at the first file
+        directory = slots.prepare_directory()
+        start = int(clock.current.uniform(0, self._limit))  # anywhere, lest all meet at the first file
         for tries in range(1, self._limit + 1):
-            if slot := _slots.take(self._path(directory, (start + tries) % self._limit)):
+            if slot := slots.take(self._path(directory, (start + tries) % self._limit)):
                 self.found = slot.release
                 return True
             if tries % _TRIES_PER_STEP == 0:
@@ -271,8 +272,8 @@ class _Search:
 
     def _pause(self) -> float:
         """Return the seconds until the next try, 0 when the time is over."""
-        pause = _clock.current.uniform(*_PAUSE)
-        return pause if self._deadline is None else min(pause, max(0.0, self._deadline - _clock.current.now()))
+        pause = clock.current.uniform(*_PAUSE)
+        return pause if self._deadline is None else min(pause, max(0.0, self._deadline - clock.current.now()))
 
     def _path(self, directory: Path, part: int | str) -> Path:
         return directory / f"{self._stem}.{part}.lock"
@@ -313,7 +314,7 @@ def _forget_parent() -> None:
 
 
 def _refuse_to_block_a_loop() -> None:
-    if _clock.running_loop() is not None:
+    if clock.running_loop() is not None:
         raise DeadlockError(
             "a plain function would wait for a slot on the thread of an event loop, and so stop the loop that may "
             "have to free it; make the function `async def`, or call it through asyncio.to_thread()"

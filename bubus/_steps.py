@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast, overload
 
 import attrs
 
@@ -24,7 +24,7 @@ from bubus._waiting import refuse_own
 from bubus.errors import BusStopped, NotAnEventError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bubus._bus import EventBus
     from bubus._scheduler import Scheduler
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bubus")
 
+E = TypeVar("E", bound="AnyEvent")
 R = TypeVar("R")
 
 
@@ -50,7 +51,7 @@ _handed: ContextVar[Handed | None] = ContextVar("bubus_handed", default=None)
 class Steps:
     """The methods that run one event, or one handler, at once."""
 
-    _scheduler: Scheduler
+    _scheduler: Scheduler  # pyright: ignore[reportUninitializedInstanceVariable] - the bus that these are part of sets it
 
     async def step(
         self, event: AnyEvent | None = None, timeout: float | None = None, wait_for_timeout: float = 0.1
@@ -96,9 +97,13 @@ class Steps:
             scheduler.begin_by_hand(share, timeout)
         await scheduler.until_done(share)
 
+    @overload
     async def execute_handler(
-        self, event: AnyEvent, handler: Callable[[Any], Any], timeout: float | None = None
-    ) -> Any:
+        self, event: E, handler: Callable[[E], Awaitable[R]], timeout: float | None = None
+    ) -> R: ...
+    @overload
+    async def execute_handler(self, event: E, handler: Callable[[E], R], timeout: float | None = None) -> R: ...
+    async def execute_handler(self, event: AnyEvent, handler: object, timeout: float | None = None) -> object:
         """
         Run one handler for *event* at once, and return its value; the record is in `event_results`.
 

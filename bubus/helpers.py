@@ -8,13 +8,13 @@ import logging
 import sys
 import time
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from typing_extensions import ParamSpec
 
-from bubus import _slots
 from bubus._retry import RetryDecorator, retry
 from bubus._semaphores import SEMAPHORES as GLOBAL_RETRY_SEMAPHORES
+from bubus._slots import assign_directory, directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,7 +38,7 @@ _WORTH_LOGGING: Final = 0.25
 
 def time_execution(
     additional_text: str = "",
-) -> Callable[[Callable[_P, Coroutine[Any, Any, _R]]], Callable[_P, Coroutine[Any, Any, _R]]]:
+) -> Callable[[Callable[_P, Coroutine[object, None, _R]]], Callable[_P, Coroutine[object, None, _R]]]:
     """
     Log at DEBUG how long each call of an async function took, if it was longer than a quarter of a second.
 
@@ -47,7 +47,7 @@ def time_execution(
 
     """
 
-    def decorate(function: Callable[_P, Coroutine[Any, Any, _R]]) -> Callable[_P, Coroutine[Any, Any, _R]]:
+    def decorate(function: Callable[_P, Coroutine[object, None, _R]]) -> Callable[_P, Coroutine[object, None, _R]]:
         name = additional_text.strip("-") or function.__qualname__
 
         @functools.wraps(function)
@@ -73,11 +73,11 @@ class _Helpers(ModuleType):
     @property
     def MULTIPROCESS_SEMAPHORE_DIR(self) -> Path:  # noqa: N802 - a name of the older package
         """Where the semaphores of all processes are kept; assign a path to keep them elsewhere."""
-        return _slots.directory()
+        return directory()
 
     @MULTIPROCESS_SEMAPHORE_DIR.setter
-    def MULTIPROCESS_SEMAPHORE_DIR(self, path: str | Path) -> None:  # noqa: N802 - see above
-        _slots.assign_directory(path)
+    def MULTIPROCESS_SEMAPHORE_DIR(self, path: Path) -> None:  # noqa: N802 - see above
+        assign_directory(path)
 
     @property
     def PSUTIL_AVAILABLE(self) -> bool:  # noqa: N802 - a name of the older package

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import TypeIs
 
@@ -82,7 +82,7 @@ def format_timestamp(dt: datetime | None) -> str:
     return "N/A" if dt is None else dt.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
-def format_result_value(value: Any) -> str:
+def format_result_value(value: object) -> str:
     """Return what a handler returned on one safe line: text in quotes, containers by their size, events by str."""
     if is_event(value):
         return f"Event({escape(value)})"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from bubus._callables import handler_name, identified_name
 from bubus._event import BaseEvent
 from bubus._framework import VERSION as LIBRARY_VERSION
+from bubus._handlers import AnyHandler
 from bubus._marks import ValueValidator
 from bubus._result import EventResult
 from bubus._tree import describe_value
@@ -17,6 +17,8 @@ from bubus._types import T_EventResultType
 from bubus.errors import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bubus._bus import EventBus
 
 __all__ = [
@@ -35,7 +37,7 @@ __all__ = [
     "validate_uuid_str",
 ]
 
-EventHandler: TypeAlias = Callable[[Any], Any]
+EventHandler: TypeAlias = AnyHandler
 """Any callable of one event: function, method or anything else, sync or async."""
 
 EventHandlerFunc = EventHandlerMethod = EventHandlerClassMethod = EventHandler
@@ -84,7 +86,7 @@ def validate_uuid_str(s: str) -> str:
 class Checked(ValueValidator):
     """In an Annotated: checks text by a function, in events and in pydantic's models alike."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> dict[str, Any]:
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], object]) -> dict[str, object]:
         """Tell pydantic to call the function after its own check; a schema is a plain dict, so no import is needed."""
         function = {"type": "no-info", "function": self.function}
         return {"type": "function-after", "function": function, "schema": handler(source)}
@@ -112,7 +114,7 @@ def get_handler_id(handler: EventHandler, eventbus: EventBus | None = None) -> s
     return eventbus.handlers.origin_of(handler).handler_id
 
 
-def _extract_basemodel_generic_arg(cls: type) -> Any:  # pyright: ignore[reportUnusedFunction] - programs import it
+def _extract_basemodel_generic_arg(cls: type) -> object:  # pyright: ignore[reportUnusedFunction] - programs import it
     """Return T of a subclass of ``BaseEvent[T]``, None where it was not said."""
-    result_type = getattr(cls, "event_result_type", Any)
+    result_type: object = getattr(cls, "event_result_type", Any)
     return None if result_type is Any else result_type

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import selectors
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -53,7 +53,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 class _JumpingSelector(selectors.DefaultSelector):
     """Moves its clock on where another selector would wait."""
 
-    now = 0.0
+    now: float = 0.0
 
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -68,14 +68,14 @@ class _JumpingSelector(selectors.DefaultSelector):
         self.now += max(timeout, 0.0)
 
 
-def _stuck(tasks: Iterable[asyncio.Task[Any]]) -> str:
+def _stuck(tasks: Iterable[asyncio.Task[object]]) -> str:
     return (
         "every task waits and no timer is set, so nothing can ever happen again. Set what they wait for, or use a "
         f"real event loop if that comes from a thread or a socket. Waiting: {_names(tasks)}"
     )
 
 
-def _names(tasks: Iterable[asyncio.Task[Any]]) -> str:
+def _names(tasks: Iterable[asyncio.Task[object]]) -> str:
     return ", ".join(sorted(f"{task.get_name()} ({task.get_coro()!r})" for task in tasks)) or "nobody"
 
 
@@ -129,7 +129,7 @@ def assert_settled(*buses: EventBus) -> None:
     _report(fault for bus in buses or _alive() for fault in _faults(bus))
 
 
-async def _settle(buses: Collection[EventBus], timeout: float, running: set[asyncio.Task[Any]]) -> None:
+async def _settle(buses: Collection[EventBus], timeout: float, running: set[asyncio.Task[object]]) -> None:
     with contextlib.suppress(TimeoutError):  # what is unfinished by then is reported below
         async with asyncio.timeout(timeout):
             await _completed(buses)
@@ -145,7 +145,7 @@ async def _completed(buses: Iterable[EventBus]) -> None:
             await event
 
 
-async def _tasks_left(running: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+async def _tasks_left(running: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:
     expected = running | {task for task in (asyncio.current_task(),) if task}
     left = asyncio.all_tasks() - expected
     for _ in range(_LAST_TURNS):

@@ -10,7 +10,8 @@ import pytest
 
 from bubus import BaseEvent, EventBus
 from bubus.bridges import Bridge, Delivery, Message, Outbox, Seen, SeenFile, Verdict
-from bubus.bridges._base import checked_name, safe, shard_of
+from bubus.bridges._base import checked_name, shard_of
+from bubus.bridges._safe import safe
 from bubus.bridges.memory import MemoryBridge, MemoryServer, MemoryTransport
 from bubus.errors import (
     BridgeConnectError,

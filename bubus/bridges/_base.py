@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     from bubus.bridges._link import Link
 
-logger: Final = logging.getLogger("bubus")
-
 KEYED_SHARDS: Final = 16
 """Parts of a stream in which events with the same key stay in order, unless it is told otherwise."""
 
@@ -29,8 +26,6 @@ _MOST_SHARDS: Final = 256
 _SHORTEST_LEASE: Final = 0.5
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What a stream or group may be called: it becomes part of subjects, keys and file names of the server."""
-
-_SECRET: Final = re.compile(r"(?<=//)[^/\s]*(?=@)|(?<=password=)[^&\s]*|(?<=token=)[^&\s]*", re.IGNORECASE)
 
 
 @attrs.frozen
@@ -148,11 +143,6 @@ class Transport(Protocol):
     async def replies(self) -> Sequence[bytes]:
         """Wait for replies in the own inbox."""
         ...
-
-
-def safe(value: object) -> str:
-    """Return *value* as text without the user and password of any URL in it."""
-    return _SECRET.sub("***", " ".join(str(value).split()))
 
 
 def checked_name(option: str, value: object) -> str:

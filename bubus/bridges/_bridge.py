@@ -12,7 +12,6 @@ from bubus._event import AnyEvent, is_event
 from bubus._handlers import AnyHandler, Registry, Subscription, normalize_pattern
 from bubus._ids import new_id
 from bubus._tree import describe_value
-from bubus.bridges import _wire
 from bubus.bridges._base import Message, Verdict
 from bubus.bridges._intake import Intake, Limits
 from bubus.bridges._letters import DeadLetter, letter_of
@@ -21,6 +20,7 @@ from bubus.bridges._outbox import Outbox
 from bubus.bridges._requests import Requests
 from bubus.bridges._sender import Sender
 from bubus.bridges._window import Seen, Window
+from bubus.bridges._wire import MAX_EVENT_BYTES, outgoing
 from bubus.errors import BridgeStateError, NotAnEventError, OptionError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Bridge:
         window: Window | None = None,
         outbox: OutboxLike = None,
         max_waiting: int = 10_000,
-        max_event_bytes: int = _wire.MAX_EVENT_BYTES,
+        max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
         limits = Limits(
             max_in_flight=max_in_flight,
@@ -286,7 +286,7 @@ class Bridge:
             raise NotAnEventError(f"cannot send {describe_value(event)}: make an instance of a BaseEvent subclass")
         key = None if self._key is None else self._key(event)
         text = "" if key is None else str(key)
-        return _wire.outgoing(event, self.transport.origin, text, reply=reply, group=group)
+        return outgoing(event, self.transport.origin, text, reply=reply, group=group)
 
     def _check(self) -> None:
         if self._state != "started":

@@ -17,8 +17,9 @@ import attrs
 
 from bubus._tasks import cancel
 from bubus._tree import describe_error, escape
-from bubus.bridges._base import Delivery, Message, Verdict, logger, safe
+from bubus.bridges._base import Delivery, Message, Verdict
 from bubus.bridges._link import Patience
+from bubus.bridges._safe import logger, safe
 from bubus.bridges._wire import EventDecoder, Head, decode_head_of, encode_head, encode_reply
 from bubus.bridges._work import HandBack, without, work
 from bubus.errors import AlreadyDispatchedError, BridgeError, BridgeUnavailable, InvalidEvent, OptionError

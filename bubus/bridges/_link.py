@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from bubus.bridges._base import logger, safe
+from bubus.bridges._safe import logger, safe
 
 _SHORTEST: Final = 0.05
 _LONGEST: Final = 1.0

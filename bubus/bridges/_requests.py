@@ -10,8 +10,8 @@ from bubus._context import live_call
 from bubus._result import EventResult, Origin
 from bubus._state import EventState, new_state, state_of
 from bubus._tasks import cancel
-from bubus.bridges._base import logger, safe
 from bubus.bridges._link import Patience
+from bubus.bridges._safe import logger, safe
 from bubus.bridges._wire import Reply, decode_reply, results_of
 from bubus.errors import AlreadyDispatchedError, BubusError, InvalidEvent, WaitTimeout
 

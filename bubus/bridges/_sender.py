@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from bubus._tasks import cancel
-from bubus.bridges._base import logger, safe
 from bubus.bridges._link import Link, Patience
+from bubus.bridges._safe import logger, safe
 from bubus.errors import BridgeFull, BridgeRefused, BridgeStateError, BridgeUnavailable, StreamFull
 
 if TYPE_CHECKING:

@@ -24,8 +24,9 @@ from typing_extensions import Unpack, override
 from bubus._ids import new_id
 from bubus._tasks import cancel
 from bubus.bridges import _base
-from bubus.bridges._base import Delivery, Message, Verdict, logger, safe
+from bubus.bridges._base import Delivery, Message, Verdict
 from bubus.bridges._bridge import Bridge, BridgeOptions
+from bubus.bridges._safe import logger, safe
 from bubus.errors import BridgeConnectError, BridgeRefused, BridgeUnavailable, StreamFull
 
 try:

@@ -68,7 +68,7 @@ class Condition:
 
     def holds(self, values: Mapping[str, object]) -> bool:
         """Tell whether it holds; where there is no such key, or nothing to compare, it does not."""
-        found: object = values
+        found = cast("object", values)
         for key in self._path:
             if not is_mapping(found) or key not in found:
                 return False
