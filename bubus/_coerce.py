@@ -305,6 +305,9 @@ class Scalar:
     exact: frozenset[type]
     """Instances of exactly these need no check."""
 
+    lax_json: Check | None = None
+    """The lax check of values from JSON, if that is another one."""
+
 
 def _plain(kind: type, label: str, strict: Check, lax: Check, json: Check | None = None) -> Scalar:
     return Scalar(label, strict, json or strict, lax, frozenset({kind}))

@@ -31,6 +31,7 @@ from bubus._marks import ValueValidator
 from bubus._mode import LAX, Level, Mode
 from bubus._narrow import is_checkable, is_class as _is_class
 from bubus._pydantic_types import adapted_check, is_adapted
+from bubus._standard import standard
 from bubus.errors import DefinitionError
 
 if typing.TYPE_CHECKING:
@@ -350,10 +351,20 @@ def _plain_scalar(mode: Mode, settings: Settings, kind: type) -> Validator:
     found = SCALARS[kind]
     if kind is bytes and mode.json:
         found = WIRE_BYTES if mode.base64 else JSON_BYTES[settings.val_json_bytes]
+    return _as_scalar(mode, kind, found)
+
+
+def _standard(compiler: Compiler, annotation: Any) -> Validator | None:
+    """Check a value of the standard library that text may stand for."""
+    found = standard(annotation)
+    return None if found is None else _as_scalar(compiler.mode, annotation, found)
+
+
+def _as_scalar(mode: Mode, kind: Any, found: Scalar) -> Validator:
     if mode.level is Level.EXACT:
         check = _exactly(kind, found, json=mode.json)
     elif mode.lax:
-        check = found.lax
+        check = (mode.json and found.lax_json) or found.lax
     else:
         check = found.json if mode.json else found.strict
     return Validator(kind, found.label, check, found.exact, kind in _IN_C)
@@ -429,7 +440,7 @@ def _literal_values(annotation: Any) -> Iterable[Any]:
 
 
 def _enum(compiler: Compiler, annotation: Any) -> Validator | None:
-    if not _is_class(annotation) or not issubclass(annotation, enum.Enum):
+    if not _is_class(annotation) or not issubclass(annotation, enum.Enum) or not annotation.__members__:
         return None
     mode = compiler.mode
     by_value = mode.lax or (mode.json and mode.level is Level.STRICT)
@@ -680,6 +691,7 @@ _BUILDERS: Final[Sequence[Builder]] = (
     _type_variable,
     _annotated,
     _scalar,
+    _standard,
     _union,
     _literal,
     _enum,

@@ -13,6 +13,7 @@ from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
@@ -274,8 +275,8 @@ def _time(value: dt.time, style: Style) -> Any:
 
 _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any, Style], Any]], ...]] = (
     ((bytes, bytearray), _text_of_bytes),
-    ((PurePath, Fraction, *ADDRESSES), lambda value, _: str(value)),
-    (re.Pattern, lambda value, _: value.pattern),
+    ((PurePath, Fraction, ZoneInfo, *ADDRESSES), lambda value, _: str(value)),
+    (re.Pattern, lambda value, style: dump_value(value.pattern, Options(json=True, style=style), ALL)),
     (dt.timedelta, _span),
     (dt.date, _moment),
     (dt.time, _time),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bubus._types import Check
     from bubus.errors import ValidationError
 
+_COMPLEX: Final = "following the rules at https://docs.python.org/3/library/functions.html#complex"
+
 # The kinds and their wording are pydantic's: programs and their users read them.
 MESSAGES: Final[dict[str, str]] = {
     "assertion_error": "Assertion failed, {error}",
@@ -23,6 +25,8 @@ MESSAGES: Final[dict[str, str]] = {
     "bytes_too_long": "Data should have at most {max_length} byte{s}",
     "bytes_too_short": "Data should have at least {min_length} byte{s}",
     "bytes_type": "Input should be a valid bytes",
+    "complex_str_parsing": f"Input should be a valid complex string {_COMPLEX}",
+    "complex_type": f"Input should be a valid python complex object, a number, or a valid complex string {_COMPLEX}",
     "callable_type": "Input should be callable",
     "counter_type": "Input should be a valid Counter",
     "dataclass_exact_type": "Input should be an instance of {class_name}",
@@ -50,6 +54,8 @@ MESSAGES: Final[dict[str, str]] = {
     "finite_number": "Input should be a finite number",
     "float_parsing": "Input should be a valid number, unable to parse string as a number",
     "float_type": "Input should be a valid number",
+    "fraction_parsing": "Input is not a valid fraction",
+    "fraction_type": "Fraction input should be an integer, float, string or Fraction object",
     "frozen_field": "Field is frozen",
     "frozen_instance": "Instance is frozen",
     "frozen_set_type": "Input should be a valid frozenset",
@@ -61,6 +67,13 @@ MESSAGES: Final[dict[str, str]] = {
     "int_parsing_size": "Unable to parse input string as an integer, exceeded maximum size",
     "int_type": "Input should be a valid integer",
     "invalid_key": "Keys should be strings",
+    "ip_v4_address": "Input is not a valid IPv4 address",
+    "ip_v4_interface": "Input is not a valid IPv4 interface",
+    "ip_v4_network": "Input is not a valid IPv4 network",
+    "ip_v6_address": "Input is not a valid IPv6 address",
+    "ip_v6_interface": "Input is not a valid IPv6 interface",
+    "ip_v6_network": "Input is not a valid IPv6 network",
+    "is_hashable": "Input should be hashable",
     "is_instance_of": "Input should be an instance of {class}",
     "is_subclass_of": "Input should be a subclass of {class}",
     "is_type": "Input should be a type",
@@ -82,6 +95,10 @@ MESSAGES: Final[dict[str, str]] = {
     "named_tuple_type": "Input should be a tuple, list, dictionary or an instance of {class_name}",
     "none_required": "Input should be None",
     "ordered_dict_type": "Input should be a valid OrderedDict",
+    "pattern_bytes_type": "Input should be a bytes pattern",
+    "pattern_regex": "Input should be a valid regular expression",
+    "pattern_str_type": "Input should be a string pattern",
+    "pattern_type": "Input should be a valid pattern",
     "path_type": "Input is not a valid path for {path_type}",
     "predicate_failed": "Predicate {name} failed",
     "recursion_loop": "Recursion error - cyclic reference detected",
@@ -106,6 +123,7 @@ MESSAGES: Final[dict[str, str]] = {
     "type_error": "Type error, {error}",
     "uuid_parsing": "Input should be a valid UUID, {error}",
     "uuid_type": "UUID input should be a string, bytes or UUID object",
+    "zoneinfo_str": "invalid timezone: {zone}",
     "value_error": "Value error, {error}",
 }
 

@@ -7,13 +7,17 @@ import dataclasses
 import datetime as dt
 import enum
 import inspect
+import os
+import re
 import types
 import typing
 from collections import abc
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import PurePath
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
@@ -39,6 +43,7 @@ from bubus._narrow import is_class, is_dict, is_list_or_tuple
 from bubus._pydantic_schema import described
 from bubus._pydantic_types import adapter, is_adapted
 from bubus._types import MISSING
+from bubus._wire_values import ADDRESSES
 from bubus.errors import EncodeError, SchemaError
 
 if typing.TYPE_CHECKING:
@@ -66,6 +71,10 @@ _PLAIN: Final[dict[Any, Schema]] = {
     dt.timedelta: {"type": "string", "format": "duration"},
     UUID: {"type": "string", "format": "uuid"},
     complex: {"type": "string"},
+    ZoneInfo: {"type": "string", "format": "zoneinfo"},
+    re.Pattern: {"type": "string", "format": "regex"},
+    os.PathLike: {"type": "string", "format": "path"},
+    **{kind: {"type": "string", "format": kind.__name__.lower().removesuffix("address")} for kind in ADDRESSES},
     Any: {},
     te.Any: {},
     object: {},
@@ -91,7 +100,7 @@ _NUMBER_WORDS: Final = {
     "le": "maximum",
     "multiple_of": "multipleOf",
 }
-_KEY_WORDS: Final = ("$ref", "pattern", "minLength", "maxLength")
+_KEY_WORDS: Final = ("$ref", "format", "pattern", "minLength", "maxLength")
 _LENGTH_WORDS: Final = {"string": "Length", "array": "Items", "object": "Properties"}
 
 
@@ -311,6 +320,18 @@ def _doc(kind: type) -> Schema:
     return {"description": inspect.cleandoc(text)} if text and not text.startswith(f"{kind.__name__}(") else {}
 
 
+def _fraction(maker: SchemaMaker, annotation: Any) -> Schema | None:
+    if annotation is not Fraction:
+        return None
+    text: Schema = {"type": "string", "format": "fraction"}
+    return text if maker.mode == "serialization" else {"anyOf": [{"type": "number"}, text]}
+
+
+def _generic(_: SchemaMaker, annotation: Any) -> Schema | None:
+    origin = typing.get_origin(annotation)
+    return dict(_PLAIN[origin]) if origin in (re.Pattern, os.PathLike) else None
+
+
 def _path(_: SchemaMaker, annotation: Any) -> Schema | None:
     is_path = is_class(annotation) and issubclass(annotation, PurePath)
     return {"type": "string", "format": "path"} if is_path else None
@@ -347,9 +368,7 @@ def _dict(maker: SchemaMaker, annotation: Any) -> Schema | None:
     if kind is collections.Counter:
         arguments = (*(arguments or (Any,)), int)
     key, value = arguments or (Any, Any)
-    names = {
-        word: fact for word, fact in maker.of(key).items() if word in ("$ref", "pattern", "minLength", "maxLength")
-    }
+    names = {word: fact for word, fact in maker.of(key).items() if word in _KEY_WORDS}
     special = {"propertyNames": names} if names else {}
     return {"type": "object", "additionalProperties": maker.of(value) or True, **special}
 
@@ -554,6 +573,8 @@ _MAKERS: Final[tuple[Callable[[SchemaMaker, Any], Schema | None], ...]] = (
     _literal,
     _enum,
     _path,
+    _fraction,
+    _generic,
     _list,
     _tuple,
     _dict,

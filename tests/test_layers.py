@@ -31,6 +31,7 @@ TABLE = """
 1.15 _functions
 1.2  _temporal _containers _records
 1.3  _coerce
+1.35 _standard
 1.4  _unions _constraints
 1.45 _pydantic_bridge
 1.5  _pydantic_types

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import ipaddress
+import re
 import types
+from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, NewType, TypeVar
+from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _T = TypeVar("_T")
+UTC_FILE = b"TZif" + bytes(32) + b"\0\0\0\x01\0\0\0\x04" + bytes(6) + b"UTC\0"
 
 
 def holder(kind: Any) -> Any:
@@ -238,6 +244,44 @@ def test_an_event_of_a_derived_class_is_written_as_that_class_says() -> None:
 
     assert type(back) is Inner
     assert (back.data, back.text, back.raw, vars(back)["function"]) == ({"a": 1}, "hello", b"\xff", "math.cos")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (ipaddress.IPv4Address, "10.0.0.1"),
+        (ipaddress.IPv6Network, "::/8"),
+        (re.Pattern[str], "(?i)a+"),
+        (Fraction, "1/3"),
+        (ZoneInfo, "Europe/Berlin"),
+        (PurePosixPath, "a/b"),
+        (complex, "1+2j"),
+        (dict[ipaddress.IPv4Address, list[Fraction]], {"10.0.0.1": ["1/2"]}),
+    ],
+)
+def test_types_of_the_standard_library_come_back(kind: Any, text: Any) -> None:
+    """From the log, and from JSON: text stands for them."""
+    cls = event_class(kind)
+    event = cls(it=text)
+
+    assert event.it != text
+    assert decode(encode(event), cls) == event
+    assert cls.model_validate_json(event.model_dump_json()) == event
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (re.compile("a", re.IGNORECASE), "the flags of"),
+        (re.compile(b"a"), "a pattern of bytes"),
+        (ZoneInfo.from_file(io.BytesIO(UTC_FILE)), "a time zone without a name"),
+    ],
+)
+def test_what_their_text_would_not_tell_is_refused(value: Any, words: str) -> None:
+    """Nothing is lost in silence: the field and the remedy are named."""
+    cls = event_class(type(value))
+    with pytest.raises(EncodeError, match=rf"Probe\.it: {words}"):
+        encode(cls(it=value))
 
 
 def test_what_cannot_be_written_names_the_field() -> None:

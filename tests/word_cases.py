@@ -13,6 +13,7 @@ import datetime as dt
 import enum
 import ipaddress
 import json
+import os
 import pathlib
 import re
 import types
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, TypeAlias
+from zoneinfo import ZoneInfo
 
 import annotated_types as at
 import attrs
@@ -203,6 +205,28 @@ LIMITS: list[Row] = [
     (dict[Colour, int], {}, {"use_enum_values": True}, [{"red": 1}]),
     (Literal["a"], {"description": "a letter"}, {}, ["a", "b"]),
 ]
+_IP = ipaddress.ip_address("10.0.0.1")
+STANDARD: list[tuple[Any, list[Any]]] = [
+    (ipaddress.IPv4Address, ["10.0.0.1", "x", 5, _IP]),
+    (ipaddress.IPv6Address, ["::1", "10.0.0.1"]),
+    (ipaddress.IPv4Network, ["10.0.0.0/8", "10.0.0.1/8"]),
+    (ipaddress.IPv6Network, ["::/8", 1.5]),
+    (ipaddress.IPv4Interface, ["10.0.0.1/8"]),
+    (ipaddress.IPv6Interface, ["::1/8"]),
+    (re.Pattern, ["a+", "(", 5, re.compile("a")]),
+    (re.Pattern[str], ["a", b"a", re.compile(b"a")]),
+    (Fraction, ["1/2", 0.5, "1/0", None]),
+    (ZoneInfo, ["Europe/Berlin", "Nope", 5]),
+    (pathlib.PurePath, ["a", 5, pathlib.PureWindowsPath("a")]),
+    (os.PathLike, ["a", b"a"]),
+    (os.PathLike[bytes], [b"a", "a"]),
+    (complex, ["1+2j", "x", True, b"1"]),
+    (abc.Hashable, [1, [1]]),
+    (ipaddress.IPv4Address | str, ["10.0.0.1", "x"]),
+    (dict[ipaddress.IPv4Address, int], [{"10.0.0.1": "1"}]),
+]
+"""Types of the standard library that text stands for in JSON, and values."""
+
 META: list[tuple[Any, Any, list[Any]]] = [
     (Annotated[int, msgspec.Meta(gt=3)], Annotated[int, pydantic.Field(gt=3)], [3, 4]),
     (Annotated[str, msgspec.Meta(min_length=2, pattern="^a")], Annotated[str, at.MinLen(2)], ["a", "ab"]),
@@ -218,6 +242,18 @@ def limit_cases() -> Iterator[Case]:
         name = f"{kind!r} {facts or ''} {config or ''}"
         for value in values:
             yield Case(f"{name}: {value!r}", _limited(kind, facts, config), _made_of(value))
+    for kind, values in STANDARD:
+        for value in values:
+            make = _limited(kind, {}, {})
+            yield from new(
+                f"{kind!r}: {value!r}",
+                make,
+                made=_made_of(value),
+                strict=_validated(value, strict=True),
+                dumped=_dumped({"mode": "json"}, x=value),
+            )
+            if isinstance(value, str | int | float):
+                yield Case(f"{kind!r}: {value!r} in JSON", make, _read(value))
     for ours, theirs, values in META:
         for value in values:
             yield Case(f"{ours!r}: {value!r}", _either(ours, theirs), _made_of(value))
@@ -229,6 +265,14 @@ def _limited(kind: Any, facts: dict[str, Any], config: dict[str, Any]) -> Make:
 
 def _either(ours: Any, theirs: Any) -> Make:
     return lambda words: words.new(x=ours if words.ours else theirs)
+
+
+def _validated(value: Any, **options: Any) -> Act:
+    return lambda cls: cls.model_validate({"x": value}, **options)
+
+
+def _read(value: Any) -> Act:
+    return lambda cls: cls.model_validate_json(json.dumps({"x": value}))
 
 
 def _made_of(value: Any) -> Act:
@@ -1200,10 +1244,11 @@ DESCRIBED: list[Any] = [
         collections.deque[int],
         abc.Mapping[str, int],
     ),
-    *(collections.OrderedDict[str, int], collections.Counter[str], complex, type[int], abc.Iterable[int], Plain),
+    *(collections.OrderedDict[str, int], collections.Counter[str], type[int], abc.Iterable[int], Plain),
     *(Annotated[int, at.Gt(3)], list[Annotated[int, at.Ge(3), at.Lt(9)]], Annotated[str, at.Len(1, 2)]),
     *(Annotated[list[int], at.Len(1, 2)], Annotated[dict[str, int], at.MinLen(1)], Annotated[int | None, at.Le(3)]),
     *(Annotated[Decimal, at.Gt(1)], Annotated[dt.date, at.Gt(dt.date(2020, 1, 1))], Annotated[float, at.MultipleOf(2)]),
+    *(kind for kind, _ in STANDARD if kind is not abc.Hashable),
     *(Item | Keys, Annotated[dict[Annotated[str, at.MinLen(1)], int], "a note"]),
 ]
 
