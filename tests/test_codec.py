@@ -203,7 +203,7 @@ class TestRefusals:
             (int, "payload: type cannot be written"),
             (ValueError("x"), "payload: ValueError cannot be written"),
             ((one for one in [1]), "payload: generator cannot be written"),
-            (1 + 2j, "payload: complex cannot be written"),
+            (range(3), "payload: range cannot be written"),
         ],
         ids=lambda value: str(value)[:20],
     )
