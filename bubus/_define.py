@@ -141,9 +141,9 @@ class Blueprint:
         finish(self)
         return self.arguments
 
-    def learn(self, frame: FrameType) -> None:
-        """Let the names that the code in *frame* knows be found in annotations."""
-        self.scope.own.update({name: value for name, value in frame.f_locals.items() if name not in self.scope.own})
+    def learn(self, names: Mapping[str, Any]) -> None:
+        """Let further *names* be found in annotations."""
+        self.scope.own.update({name: value for name, value in names.items() if name not in self.scope.own})
 
     def argument(self, name: str) -> tuple[int, Argument]:
         """Return the number of a field, and the field as the usual constructor sees it."""

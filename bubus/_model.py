@@ -435,7 +435,14 @@ class EventModel(_Stateful, metaclass=EventMeta):
         """Override it to do more when an event has been made and its fields are checked."""
 
     @classmethod
-    def model_rebuild(cls, *, force: bool = False, raise_errors: bool = True, **_: Any) -> bool | None:
+    def model_rebuild(
+        cls,
+        *,
+        force: bool = False,
+        raise_errors: bool = True,
+        _parent_namespace_depth: int = 2,
+        _types_namespace: Mapping[str, Any] | None = None,
+    ) -> bool | None:
         """
         Look now for the names in annotations that did not exist when the class was made.
 
@@ -444,6 +451,8 @@ class EventModel(_Stateful, metaclass=EventMeta):
         Args:
             force: Changes nothing: what is complete stays so.
             raise_errors: False returns False when a name still does not exist.
+            _parent_namespace_depth: Whose names count; 2 are those of the caller, 3 of the caller's caller.
+            _types_namespace: Names that count instead of the caller's.
 
         Returns:
             None if the class was complete, True if it is now.
@@ -455,7 +464,8 @@ class EventModel(_Stateful, metaclass=EventMeta):
         blueprint = cls.__event_blueprint__
         if blueprint.complete:
             return None
-        blueprint.learn(sys._getframe(1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the names that the caller knows
+        frame = sys._getframe(_parent_namespace_depth - 1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as pydantic counts
+        blueprint.learn(frame.f_locals if _types_namespace is None else _types_namespace)
         try:
             finish(blueprint)
         except DefinitionError:

@@ -32,6 +32,8 @@ __all__ = [
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+logger: logging.Logger = logging.getLogger("bubus")
+
 _WORTH_LOGGING: Final = 0.25
 """Seconds below which `time_execution` is silent."""
 
@@ -64,11 +66,13 @@ def time_execution(
 
 def _log_duration(name: str, seconds: float) -> None:
     if seconds > _WORTH_LOGGING:
-        logging.getLogger("bubus").debug("%s took %.2f s", name, seconds)
+        logger.debug("%s took %.2f s", name, seconds)
 
 
 class _Helpers(ModuleType):
     """Makes two names of this module live: what they stand for is looked up when asked for."""
+
+    _psutil: bool | None = None
 
     @property
     def MULTIPROCESS_SEMAPHORE_DIR(self) -> Path:  # noqa: N802 - a name of the older package
@@ -82,7 +86,13 @@ class _Helpers(ModuleType):
     @property
     def PSUTIL_AVAILABLE(self) -> bool:  # noqa: N802 - a name of the older package
         """Whether psutil is installed; nothing here uses it."""
-        return importlib.util.find_spec("psutil") is not None
+        if self._psutil is None:
+            return importlib.util.find_spec("psutil") is not None
+        return self._psutil
+
+    @PSUTIL_AVAILABLE.setter
+    def PSUTIL_AVAILABLE(self, said: bool) -> None:  # noqa: N802 - see above
+        self._psutil = said
 
 
 if TYPE_CHECKING:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from bubus._callables import handler_name, identified_name
 from bubus._event import BaseEvent
 from bubus._framework import VERSION as LIBRARY_VERSION
 from bubus._handlers import AnyHandler
+from bubus._ids import new_id as uuid7str
 from bubus._marks import ValueValidator
 from bubus._result import EventResult
 from bubus._tree import describe_value
@@ -17,8 +20,6 @@ from bubus._types import T_EventResultType
 from bubus.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bubus._bus import EventBus
 
 __all__ = [
@@ -26,12 +27,14 @@ __all__ = [
     "BaseEvent",
     "EventHandler",
     "EventResult",
+    "EventResultFilter",
     "PythonIdStr",
     "PythonIdentifierStr",
     "T_EventResultType",
     "UUIDStr",
     "get_handler_id",
     "get_handler_name",
+    "uuid7str",
     "validate_event_name",
     "validate_python_id_str",
     "validate_uuid_str",
@@ -39,6 +42,11 @@ __all__ = [
 
 EventHandler: TypeAlias = AnyHandler
 """Any callable of one event: function, method or anything else, sync or async."""
+
+EventResultFilter: TypeAlias = Callable[[EventResult[Any]], bool]
+"""What `event_result` and its relatives take as *include*."""
+
+logger: logging.Logger = logging.getLogger("bubus")
 
 EventHandlerFunc = EventHandlerMethod = EventHandlerClassMethod = EventHandler
 AsyncEventHandlerFunc = AsyncEventHandlerMethod = AsyncEventHandlerClassMethod = EventHandler

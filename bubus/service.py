@@ -7,8 +7,31 @@ from typing import TypeAlias
 
 from bubus._bus import EventBus
 from bubus._event import BaseEvent
+from bubus._types import T_EventResultType
+from bubus.models import (
+    EventHandler,
+    PythonIdentifierStr,
+    PythonIdStr,
+    UUIDStr,
+    get_handler_id,
+    get_handler_name,
+    uuid7str,
+)
 
-__all__ = ["EventBus", "EventPatternType", "logger"]
+__all__ = [
+    "BaseEvent",
+    "EventBus",
+    "EventHandler",
+    "EventPatternType",
+    "PythonIdStr",
+    "PythonIdentifierStr",
+    "T_EventResultType",
+    "UUIDStr",
+    "get_handler_id",
+    "get_handler_name",
+    "logger",
+    "uuid7str",
+]
 
 EventPatternType: TypeAlias = str | type[BaseEvent]
 """What `EventBus.on` and `EventBus.expect` take as a pattern."""

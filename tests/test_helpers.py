@@ -58,6 +58,15 @@ def test_psutil_is_reported_as_it_is() -> None:
     assert helpers.PSUTIL_AVAILABLE is (importlib.util.find_spec("psutil") is not None)
 
 
+def test_the_flag_can_be_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As programs' tests do; it says so until they put it back."""
+    before = helpers.PSUTIL_AVAILABLE
+    with monkeypatch.context() as patch:
+        patch.setattr(helpers, "PSUTIL_AVAILABLE", not before)
+        assert helpers.PSUTIL_AVAILABLE is (not before)
+    assert helpers.PSUTIL_AVAILABLE is before
+
+
 @pytest.mark.virtual_time
 async def test_time_execution_logs_what_took_long(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

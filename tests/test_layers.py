@@ -65,7 +65,8 @@ TABLE = """
 8.1  _recovery _replay _older_bus
 9    _bus                                                    bridges
 10   testing cli
-11   models service helpers logging
+11   models helpers logging
+11.1 service
 12   __init__ __main__
 """
 

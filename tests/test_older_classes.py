@@ -67,6 +67,26 @@ def test_names_of_later_classes_are_found_by_model_rebuild() -> None:
         Later.model_validate({"one": {}})
 
 
+def rebuilt_one_further_up(cls: type[BaseEvent[Any]]) -> bool | None:
+    """Rebuild a class with the names of who calls this."""
+    return cls.model_rebuild(_parent_namespace_depth=3)
+
+
+def test_names_may_be_handed_to_model_rebuild() -> None:
+    """As a dict, or those of the caller's caller; an argument that does not exist is refused."""
+    made: dict[str, Any] = {}
+    program = "from bubus import BaseEvent\nclass {}(BaseEvent[str]):\n    x: 'Unknown'\n"
+    for name in ("One", "Two"):
+        exec(program.format(name), made)
+    assert made["One"].model_rebuild(raise_errors=False, _types_namespace={}) is False
+    assert made["One"].model_rebuild(_types_namespace={"Unknown": int}) is True
+    Unknown = float
+    assert rebuilt_one_further_up(made["Two"]) is True
+    assert (made["One"](x="3").x, made["Two"](x="3").x, Unknown("3")) == (3, 3.0, 3.0)
+    with pytest.raises(TypeError, match="namespace"):
+        made["One"].model_rebuild(namespace={})
+
+
 def test_a_name_that_is_nowhere_is_told_when_it_is_rebuilt(tmp_path: Path) -> None:
     """The error names the class and the name; once it exists, rebuilding works."""
     (tmp_path / "program.py").write_text(

@@ -24,9 +24,11 @@ NAMES = {
     "bubus.models": "BaseEvent EventResult EventHandler T_EventResultType UUIDStr PythonIdStr PythonIdentifierStr "
     "get_handler_id get_handler_name LIBRARY_VERSION _extract_basemodel_generic_arg EventHandlerFunc "
     "EventHandlerMethod EventHandlerClassMethod AsyncEventHandlerFunc AsyncEventHandlerMethod "
-    "AsyncEventHandlerClassMethod validate_event_name validate_python_id_str validate_uuid_str",
-    "bubus.service": "EventBus EventPatternType logger",
-    "bubus.helpers": "retry time_execution GLOBAL_RETRY_SEMAPHORES MULTIPROCESS_SEMAPHORE_DIR PSUTIL_AVAILABLE",
+    "EventResultFilter logger uuid7str AsyncEventHandlerClassMethod validate_event_name validate_python_id_str "
+    "validate_uuid_str",
+    "bubus.service": "EventBus EventPatternType logger BaseEvent EventHandler UUIDStr PythonIdStr PythonIdentifierStr "
+    "T_EventResultType get_handler_id get_handler_name uuid7str",
+    "bubus.helpers": "logger retry time_execution GLOBAL_RETRY_SEMAPHORES MULTIPROCESS_SEMAPHORE_DIR PSUTIL_AVAILABLE",
     "bubus.logging": "log_eventbus_tree log_event_tree log_eventresult_tree log_timeout_tree format_timestamp "
     "format_result_value",
 }
