@@ -25,6 +25,7 @@ from bubus._decorators import (
 from bubus._event import BaseEvent as BaseEvent
 from bubus._functions import ValidationInfo as ValidationInfo
 from bubus._handlers import Subscription as Subscription
+from bubus._hooks import Middleware as Middleware
 from bubus._recovery import RecoveryReport as RecoveryReport
 from bubus._replay import ReplayReport as ReplayReport
 from bubus._result import EventResult as EventResult
@@ -52,6 +53,7 @@ __all__ = [
     "EventHandler",
     "EventResult",
     "Field",
+    "Middleware",
     "PrivateAttr",
     "PythonIdStr",
     "PythonIdentifierStr",

@@ -9,6 +9,7 @@ import math
 import threading
 import warnings
 from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, Protocol, Self, TypeAlias, TypeVar, overload
 from weakref import WeakSet
 
@@ -18,6 +19,7 @@ from bubus._event import BaseEvent, tree_row
 from bubus._expect import Expectation, Expectations, Predicate, Waiting
 from bubus._handlers import Registry, Subscription, describe_key, normalize_pattern
 from bubus._history import History
+from bubus._hooks import Middleware, checked_middlewares, hooks_of
 from bubus._ids import new_id
 from bubus._ledger import Ledger
 from bubus._live_handlers import LiveHandlers
@@ -32,6 +34,7 @@ from bubus._state import state_of
 from bubus._threads import Delivery
 from bubus._tree import describe_value, escape, render
 from bubus._waiting import blocks
+from bubus._watched import WatchedScheduler
 from bubus.errors import (
     BusNameError,
     DeadlockError,
@@ -137,11 +140,13 @@ class EventBus(OlderBus):
         cancel_grace: Seconds that a cancelled handler has to end before it is left behind.
         max_depth: How deep handlers may dispatch inside handlers.
         slow_handler_seconds: Seconds after which a running handler is warned of, once. 0 = never.
+        middlewares: What is told of each change of an event and its results, outermost first; see `Middleware`.
 
     Raises:
         OptionError: If a number is out of range.
         OptionTypeError: If an argument has the wrong type.
         BusNameError: If the name is empty or not printable.
+        MiddlewareError: If a middleware is none, is given twice, or has a coroutine function as a hook.
         LogError: If the log cannot be opened; see `WriteAheadLog`.
     """
 
@@ -151,6 +156,9 @@ class EventBus(OlderBus):
     name: str
     id: str
     """A uuid7: what tells one bus from another."""
+
+    middlewares: tuple[Middleware, ...]
+    """What is told of each change, outermost first."""
 
     def __init__(
         self,
@@ -163,6 +171,7 @@ class EventBus(OlderBus):
         cancel_grace: float = 0.2,
         max_depth: int = 100,
         slow_handler_seconds: float = 15.0,
+        middlewares: Iterable[Middleware] = (),
     ) -> None:
         _check_count("max_history_size", max_history_size, least=0)
         _check_count("max_depth", max_depth, least=1)
@@ -172,23 +181,23 @@ class EventBus(OlderBus):
         _check_flag("parallel_handlers", parallel_handlers)
         checked_grace = _checked_seconds("cancel_grace", cancel_grace)
         checked_slow = _checked_seconds("slow_handler_seconds", slow_handler_seconds)
+        self.middlewares = checked_middlewares(middlewares)
+        hooks = hooks_of(self.middlewares)
         self.id = new_id()
         self.name = _free_name(name, self.id)
         self._home = _running_loop()
         ledger = None if wal_path is None else _ledger(wal_path, self.id)
-        self._scheduler = Scheduler(
+        before_call = ledger.before_call if ledger is not None and ledger.log.ahead else None
+        if hooks is not None:
+            hooks.then, before_call = before_call, hooks.before_call
+        scheduler = Scheduler if hooks is None else partial(WatchedScheduler, hooks=hooks)
+        self._scheduler = scheduler(
             bus_id=self.id,
             bus_name=self.name,
             registry=Registry(self.id, self.name, _forward_name),
             history=History(math.inf if max_history_size is None else max_history_size),
             expectations=Expectations(),
-            options=Options(
-                parallel_handlers,
-                checked_grace,
-                max_depth,
-                checked_slow,
-                ledger.before_call if ledger is not None and ledger.log.ahead else None,
-            ),
+            options=Options(parallel_handlers, checked_grace, max_depth, checked_slow, before_call),
             max_pending=math.inf if max_pending is None else max_pending,
             warn_of_memory=_warn_of_memory,
             ledger=ledger,

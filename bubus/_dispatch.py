@@ -180,7 +180,7 @@ def _in_no_task(call: Call, function: AnyHandler, context: Context) -> object:
         return context.run(_call, call, function)
     finally:
         asyncio._enter_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
-        del context  # see _start
+        del context, task  # see _start
 
 
 def _call(call: Call, function: AnyHandler) -> object:
@@ -373,7 +373,8 @@ def mark_cut(share: Share, error: BaseException) -> None:
 def settle_unrun(share: Share, handlers: Sequence[Handler], error: BaseException) -> None:
     """Record *error* for every handler of an event that is cut off before its bus began with it."""
     mark_cut(share, error)
-    for call in _open_calls(share, handlers, 0):
+    share.calls = _open_calls(share, handlers, 0)
+    for call in share.calls:
         _settle(call, error=error)
 
 

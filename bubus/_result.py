@@ -181,6 +181,9 @@ class EventResult(OlderResult, Generic[T_EventResultType]):
         return self.result
 
 
+AnyResult: TypeAlias = "EventResult[Any]"  # pyright: ignore[reportExplicitAny] - T is invariant: no other T takes them all
+"""A result of any type."""
+
 Include: TypeAlias = Callable[[EventResult[T_EventResultType]], bool]
 """Tells whether a result is wanted."""
 

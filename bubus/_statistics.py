@@ -34,3 +34,6 @@ class Statistics:
 
     unhandled: int
     """Completed events for which no handler was registered on this bus."""
+
+    failed_hooks: int = 0
+    """How often a middleware of this bus has raised; the first time is logged."""

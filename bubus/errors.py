@@ -16,6 +16,7 @@ BubusError
 ├── BusNameError(ValueError)              a name that no bus can have
 ├── PatternError(TypeError)               `on()` was given no class, name or "*"
 ├── HandlerError(TypeError)               a handler that cannot be called with one event
+├── MiddlewareError(TypeError)            a middleware of the wrong kind, or with a hook that is a coroutine function
 ├── NotSubscribedError(LookupError)       `off()` of something that is not registered
 ├── NotAnEventError(TypeError)            `dispatch()` was given something else
 ├── AlreadyDispatchedError(RuntimeError)  the same event twice on one bus
@@ -222,6 +223,10 @@ class PatternError(BubusError, TypeError):
 
 class HandlerError(BubusError, TypeError):
     """A handler cannot be called with one event."""
+
+
+class MiddlewareError(BubusError, TypeError):
+    """A middleware that is none, is given twice, or has hooks that are no plain functions."""
 
 
 class NotSubscribedError(BubusError, LookupError):

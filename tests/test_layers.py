@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # hold what a module was split into. A package name stands for all modules in it, which may import each other.
 TABLE = """
 0    errors _types _ids _clock _narrow _plan _tasks _variables bridges._safe
+0.05 _extras
 0.1  _aliases _config _generics _mode _marks
 0.15 _pydantic_error _pydantic
 0.17 _pydantic_values
@@ -62,9 +63,9 @@ TABLE = """
 7.3  bridges._sender
 7.4  bridges._bridge
 8    _scheduler                                              bridges.memory bridges.nats bridges.redis
-8.1  _recovery _replay _older_bus
+8.1  _recovery _replay _older_bus _watched
 9    _bus                                                    bridges
-10   testing cli
+10   testing cli otel
 11   models helpers logging
 11.1 service
 12   __init__ __main__

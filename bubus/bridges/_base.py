@@ -9,7 +9,8 @@ from zlib import crc32
 
 import attrs
 
-from bubus.errors import MissingExtraError, OptionError, OptionTypeError
+from bubus import _extras
+from bubus.errors import OptionError, OptionTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -217,6 +218,4 @@ def shard_of(message: Message, shards: int) -> int:
 
 def missing_extra(extra: str, package: str, problem: ModuleNotFoundError) -> Exception:
     """Return the error that names the extra which brings *package*; *problem* itself, if that would not help."""
-    if (problem.name or "").partition(".")[0] != package:
-        return problem
-    return MissingExtraError(f"bubus.bridges.{extra} needs {package}: pip install 'bubus[{extra}]'")
+    return _extras.missing_extra(f"bubus.bridges.{extra}", extra, package, problem)
