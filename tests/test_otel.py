@@ -230,16 +230,17 @@ async def test_what_fails_is_recorded(tracing: Tracing) -> None:
 
 async def test_what_is_cut_off_before_its_turn_has_one_span(tracing: Tracing) -> None:
     """Its handlers never began; none of their spans, and nobody else's, is ended for them."""
-    bus = tracing.bus("Shop")
+    bus, begun = tracing.bus("Shop"), asyncio.Event()
 
     async def hang(event: BaseEvent[Any]) -> str:
         bus.dispatch(Charge())
+        begun.set()
         return await asyncio.get_running_loop().create_future()
 
     bus.on(Order, hang)
     bus.on(Charge, hang)
     bus.dispatch(Order())
-    await asyncio.sleep(0)
+    await begun.wait()
     await bus.stop()
 
     assert sorted(span.name for span in tracing.spans) == ["Shop.hang", "process Charge", "process Order"]
