@@ -13,7 +13,7 @@ the handler dispatches, and that of a forward for what is forwarded. A handler's
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from bubus._result import AnyResult
 
 __all__ = ["OpenTelemetryMiddleware"]
+
+# What makes a span one of a message that is processed: an event's only, or messages would be counted by handlers.
+_PROCESS: Final = {
+    "messaging.system": "bubus",
+    "messaging.operation.type": "process",
+    "messaging.operation.name": "process",
+}
 
 
 class OpenTelemetryMiddleware(Middleware):
@@ -59,7 +66,9 @@ class OpenTelemetryMiddleware(Middleware):
     def on_event_change(self, bus: EventBus, event: AnyEvent, status: EventChange, /) -> None:
         """Begin the span of an event, or end it."""
         if status == "started":
-            kind, attributes = trace.SpanKind.CONSUMER, _attributes(bus, event)
+            kind, attributes = trace.SpanKind.CONSUMER, _identity(bus, event) | _PROCESS
+            if event.event_parent_id is not None:
+                attributes["bubus.event.parent_id"] = event.event_parent_id
             span = self._tracer.start_span(f"process {event.event_type}", kind=kind, attributes=attributes)
             _ = self._event.set((event.event_id, span))
             _ = context.attach(trace.set_span_in_context(span))
@@ -73,7 +82,7 @@ class OpenTelemetryMiddleware(Middleware):
     ) -> None:
         """Begin the span of a handler, or end it."""
         if status == "started":
-            attributes = {**_attributes(bus, event), "bubus.handler.id": result.handler_id}
+            attributes = _identity(bus, event) | {"bubus.handler.id": result.handler_id}
             span = self._tracer.start_span(f"{bus.name}.{result.handler_name}", attributes=attributes)
             _ = self._result.set((result.id, span))
             _ = context.attach(trace.set_span_in_context(span))
@@ -83,18 +92,12 @@ class OpenTelemetryMiddleware(Middleware):
             _end(begun[1], [result.error])
 
 
-def _attributes(bus: EventBus, event: AnyEvent) -> dict[str, str]:
-    attributes = {
-        "messaging.system": "bubus",
-        "messaging.operation.type": "process",
-        "messaging.operation.name": "process",
+def _identity(bus: EventBus, event: AnyEvent) -> dict[str, str]:
+    return {
         "messaging.destination.name": event.event_type,
         "messaging.message.id": event.event_id,
         "bubus.bus.name": bus.name,
     }
-    if event.event_parent_id is not None:
-        attributes["bubus.event.parent_id"] = event.event_parent_id
-    return attributes
 
 
 def _end(span: trace.Span, errors: Iterable[BaseException | None]) -> None:

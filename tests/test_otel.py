@@ -101,7 +101,12 @@ async def test_an_event_is_a_message_that_is_processed(tracing: Tracing) -> None
         "bubus.bus.name": "Shop",
     }
     [result] = event.event_results.values()
-    assert attributes_of(handler) == {**attributes_of(process), "bubus.handler.id": result.handler_id}
+    assert attributes_of(handler) == {
+        messaging.MESSAGING_DESTINATION_NAME: "Order",
+        messaging.MESSAGING_MESSAGE_ID: event.event_id,
+        "bubus.bus.name": "Shop",
+        "bubus.handler.id": result.handler_id,
+    }
     assert process.status.status_code is handler.status.status_code is trace.StatusCode.UNSET
     assert tracing.tree() == {"process Order": None, "Shop.<lambda>": "process Order"}
 
