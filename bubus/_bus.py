@@ -13,9 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, Protocol, Self, TypeAlias, TypeVar, overload
 from weakref import WeakSet
 
+from typing_extensions import override
+
 from bubus._context import live_call
 from bubus._dispatch import Options
-from bubus._event import BaseEvent, tree_row
+from bubus._event import AnyEvent, tree_row
 from bubus._expect import Expectation, Expectations, Predicate, Waiting
 from bubus._handlers import Registry, Subscription, describe_key, normalize_pattern
 from bubus._history import History
@@ -58,9 +60,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bubus")
 
-E = TypeVar("E", bound=BaseEvent[Any])
+E = TypeVar("E", bound=AnyEvent)
 E_co = TypeVar("E_co", covariant=True)
 R = TypeVar("R")
+S = TypeVar("S")
+Y = TypeVar("Y")
 R_contra = TypeVar("R_contra", contravariant=True)
 
 
@@ -69,7 +73,7 @@ class EventClass(Protocol[E_co, R_contra]):
 
     def __event_contract__(self, handler: Callable[[E_co], R_contra], /) -> None: ...
 
-    def __call__(self, *args: Any, **kwargs: Any) -> object:
+    def __call__(self, *args: Any, **kwargs: Any) -> object:  # pyright: ignore[reportExplicitAny, reportAny] - stands for any parameters at all
         """Tell the class from its events, which cannot be called."""
         ...
 
@@ -86,11 +90,11 @@ class HandlerDecorator(Protocol[E, R]):
     """
 
     @overload
-    def __call__(self, handler: Callable[[E], Coroutine[Any, Any, R]], /) -> Callable[[E], Coroutine[Any, Any, R]]: ...
+    def __call__(self, handler: Callable[[E], Coroutine[Y, S, R]], /) -> Callable[[E], Coroutine[Y, S, R]]: ...
     @overload
     def __call__(
-        self, handler: Callable[[E], Coroutine[Any, Any, R | None]], /
-    ) -> Callable[[E], Coroutine[Any, Any, R | None]]: ...
+        self, handler: Callable[[E], Coroutine[Y, S, R | None]], /
+    ) -> Callable[[E], Coroutine[Y, S, R | None]]: ...
     @overload
     def __call__(self, handler: Callable[[E], Awaitable[R | None]], /) -> Callable[[E], Awaitable[R | None]]: ...
     @overload
@@ -100,7 +104,7 @@ class HandlerDecorator(Protocol[E, R]):
     @overload
     def __call__(self, handler: Callable[[E], E], /) -> Callable[[E], E]: ...
     @overload
-    def __call__(self, handler: Callable[[E], Coroutine[Any, Any, E]], /) -> Callable[[E], Coroutine[Any, Any, E]]: ...
+    def __call__(self, handler: Callable[[E], Coroutine[Y, S, E]], /) -> Callable[[E], Coroutine[Y, S, E]]: ...
 
 
 class NamedDecorator(Protocol):
@@ -117,6 +121,10 @@ _UNSET = _Default()
 
 # All buses together; above it one warning names them.
 _MEMORY_LIMIT = 50 * 1024 * 1024
+_TOO_MUCH = (
+    "high memory usage: the histories of all event buses hold %.1f MB (%s); "
+    + "lower max_history_size, or keep large payloads outside events"
+)
 
 
 # Buses are made in many threads, and a set must not change while it is walked.
@@ -185,13 +193,13 @@ class EventBus(OlderBus):
         hooks = hooks_of(self.middlewares)
         self.id = new_id()
         self.name = _free_name(name, self.id)
-        self._home = _running_loop()
+        self._home: asyncio.AbstractEventLoop | None = _running_loop()
         ledger = None if wal_path is None else _ledger(wal_path, self.id)
         before_call = ledger.before_call if ledger is not None and ledger.log.ahead else None
         if hooks is not None:
             hooks.then, before_call = before_call, hooks.before_call
         scheduler = Scheduler if hooks is None else partial(WatchedScheduler, hooks=hooks)
-        self._scheduler = scheduler(
+        self._scheduler: Scheduler = scheduler(
             bus_id=self.id,
             bus_name=self.name,
             registry=Registry(self.id, self.name, _forward_name),
@@ -206,13 +214,14 @@ class EventBus(OlderBus):
             EventBus.all_instances.add(self)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:
         return bus_schema(cls)
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, _schema: object, _handler: object) -> dict[str, object]:
         return {"type": "string", "title": cls.__name__, "description": "The name of an event bus"}
 
+    @override
     def __repr__(self) -> str:
         counts = self.statistics()
         return (
@@ -225,7 +234,7 @@ class EventBus(OlderBus):
     @overload
     def on(self, pattern: EventClass[E, R], handler: Callable[[E], HandlerReturn[R, E]], /) -> Subscription: ...
     @overload
-    def on(self, pattern: str, handler: Callable[[BaseEvent[Any]], object], /) -> Subscription: ...
+    def on(self, pattern: str, handler: Callable[[AnyEvent], object], /) -> Subscription: ...
     @overload
     def on(self, pattern: str, handler: Callable[[E], object], /) -> Subscription: ...
     @overload
@@ -249,7 +258,7 @@ class EventBus(OlderBus):
     @overload
     def once(self, pattern: EventClass[E, R], handler: Callable[[E], HandlerReturn[R, E]], /) -> Subscription: ...
     @overload
-    def once(self, pattern: str, handler: Callable[[BaseEvent[Any]], object], /) -> Subscription: ...
+    def once(self, pattern: str, handler: Callable[[AnyEvent], object], /) -> Subscription: ...
     @overload
     def once(self, pattern: str, handler: Callable[[E], object], /) -> Subscription: ...
     @overload
@@ -263,10 +272,10 @@ class EventBus(OlderBus):
     def _register(self, pattern: object, handler: object, *, once: bool) -> object:
         if handler is not _UNSET:
             return self._subscribe(pattern, handler, once=once, stacklevel=5)
-        normalize_pattern(pattern)
+        _ = normalize_pattern(pattern)
 
         def decorate(function: object) -> object:
-            self._subscribe(pattern, function, once=once, stacklevel=4)
+            _ = self._subscribe(pattern, function, once=once, stacklevel=4)
             return function
 
         return decorate
@@ -342,7 +351,7 @@ class EventBus(OlderBus):
             )
         delivery = Delivery(self, event)
         future = delivery.future
-        loop.call_soon_threadsafe(delivery)
+        _ = loop.call_soon_threadsafe(delivery)
         return future
 
     @overload
@@ -354,17 +363,17 @@ class EventBus(OlderBus):
         *,
         include: Callable[[E], object] | None = None,
         exclude: Callable[[E], object] | None = None,
-    ) -> Coroutine[Any, Any, E]: ...
+    ) -> Coroutine[object, None, E]: ...
     @overload
     def expect(
         self,
         event_type: str,
         timeout: float | None = None,
-        predicate: Callable[[BaseEvent[Any]], object] | None = None,
+        predicate: Callable[[AnyEvent], object] | None = None,
         *,
-        include: Callable[[BaseEvent[Any]], object] | None = None,
-        exclude: Callable[[BaseEvent[Any]], object] | None = None,
-    ) -> Coroutine[Any, Any, BaseEvent[Any]]: ...
+        include: Callable[[AnyEvent], object] | None = None,
+        exclude: Callable[[AnyEvent], object] | None = None,
+    ) -> Coroutine[object, None, AnyEvent]: ...
     def expect(
         self,
         event_type: object,
@@ -373,7 +382,7 @@ class EventBus(OlderBus):
         *,
         include: Predicate | None = None,
         exclude: Predicate | None = None,
-    ) -> Coroutine[Any, Any, Any]:
+    ) -> Coroutine[object, None, AnyEvent]:
         """
         Wait for the next event that is dispatched on this bus and fits; it is returned still pending.
 
@@ -400,27 +409,27 @@ class EventBus(OlderBus):
         deadline = None if timeout is None else loop.time() + _checked_seconds("timeout", timeout)
         wanted = tuple(check for check in (predicate, include) if check is not None)
         waiting = Waiting(key, wanted, exclude, deadline, loop.create_future())
-        return Expectation[BaseEvent[Any]](waiting, self._scheduler.expectations)
+        return Expectation[AnyEvent](waiting, self._scheduler.expectations)
 
     # -- what is going on --------------------------------------------------------------------------------------------
 
     @property
-    def event_history(self) -> dict[str, BaseEvent[Any]]:
+    def event_history(self) -> dict[str, AnyEvent]:
         """The remembered events by id, oldest first."""
         return self._scheduler.history.events
 
     @property
-    def events_pending(self) -> list[BaseEvent[Any]]:
+    def events_pending(self) -> list[AnyEvent]:
         """The remembered events that no bus has begun with."""
         return [event for event in self.event_history.values() if event.event_status == "pending"]
 
     @property
-    def events_started(self) -> list[BaseEvent[Any]]:
+    def events_started(self) -> list[AnyEvent]:
         """The remembered events that are being handled, or wait for their children."""
         return [event for event in self.event_history.values() if event.event_status == "started"]
 
     @property
-    def events_completed(self) -> list[BaseEvent[Any]]:
+    def events_completed(self) -> list[AnyEvent]:
         """The remembered events that are done."""
         return [event for event in self.event_history.values() if event.event_status == "completed"]
 
@@ -476,10 +485,10 @@ class EventBus(OlderBus):
         self,
         path: str | os.PathLike[str],
         *,
-        where: Callable[[Any], object] | None = None,
+        where: Callable[[AnyEvent], object] | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
-        handlers: Iterable[Callable[[Any], object] | str] | None = None,
+        handlers: Iterable[Callable[..., object] | str] | None = None,
         children: bool = False,
         dry_run: bool = False,
         speed: float | None = None,
@@ -549,7 +558,7 @@ class EventBus(OlderBus):
         if call is not None and blocks(call, self._scheduler):
             raise DeadlockError(
                 f"bus {self.name!r} is never idle inside its own handler {call.handler_name}; "
-                "wait outside, or await single events"
+                + "wait outside, or await single events"
             )
         self._scheduler.check_loop()
         clock = asyncio.timeout(None if timeout is None else _checked_seconds("timeout", timeout))
@@ -617,7 +626,7 @@ def _warn_of_namesake(name: str, pattern: object, stacklevel: int) -> None:
     """Warn of a handler called as another one of the same pattern: results are told apart by name often enough."""
     warnings.warn(
         f"a handler named {name} is registered for {describe_key(normalize_pattern(pattern))!r} already, so results "
-        "by name are ambiguous; give each handler a name of its own, or off() the first one",
+        + "by name are ambiguous; give each handler a name of its own, or off() the first one",
         UserWarning,
         stacklevel=stacklevel,
     )
@@ -637,13 +646,13 @@ def _free_name(name: object, bus_id: str) -> str:
         raise BusNameError(f"{describe_value(name)} is no name for a bus: use any printable text that is not empty")
     if not _is_taken(name):
         return name
-    gc.collect()  # a bus that was dropped inside a reference cycle may still hold the name
+    _ = gc.collect()  # a bus that was dropped inside a reference cycle may still hold the name
     if not _is_taken(name):
         return name
     new = f"{name}_{bus_id[-8:]}"
     warnings.warn(
         f"an EventBus named {name!r} exists already, this one is called {new!r}; "
-        "give each bus a name of its own, or stop() the other one first",
+        + "give each bus a name of its own, or stop() the other one first",
         UserWarning,
         stacklevel=3,
     )
@@ -694,8 +703,7 @@ def _warn_of_memory(*, again: bool = False) -> None:
     _memory_warned = True
     largest = sorted(held.items(), key=lambda item: item[1], reverse=True)
     logger.warning(
-        "high memory usage: the histories of all event buses hold %.1f MB (%s); "
-        "lower max_history_size, or keep large payloads outside events",
+        _TOO_MUCH,
         total / 1e6,
         ", ".join(f"{escape(name)} {size / 1e6:.1f} MB" for name, size in largest[:10]),
     )

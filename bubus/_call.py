@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bubus._bus import EventBus
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._state import EventState, Share
 
-NO_SHARE: Final = cast("Share", None)
+NO_SHARE: Final = cast("Share", cast("object", None))
 """Stands for the share of an event that is complete: a record must not keep the bus alive."""
 
 
@@ -26,7 +26,7 @@ def _nothing(call: Call) -> None:
 
 
 @attrs.define(eq=False, repr=False)
-class Call(EventResult[Any]):
+class Call(EventResult[object]):
     """
     The record of a handler while it is at work, and the token that tells inside from outside.
 
@@ -69,7 +69,7 @@ class Call(EventResult[Any]):
     """The event that the handler's own task awaits right now."""
 
     @property
-    def event(self) -> BaseEvent[Any]:
+    def event(self) -> AnyEvent:
         """The event that the handler was called with."""
         return self.share.event
 

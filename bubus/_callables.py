@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 def handler_name(handler: object) -> str:
@@ -29,15 +33,16 @@ def identified_name(handler: object) -> str:
 
 def owned_name(handler: object) -> str:
     """Return ``Class.name`` of a bound method and ``module.name`` of anything else: what tells namesakes apart."""
-    owner = getattr(handler, "__self__", None)
+    owner = cast("object", getattr(handler, "__self__", None))
     if owner is None:
         return f"{getattr(handler, '__module__', '?')}.{handler_name(handler)}"
     cls = owner if isinstance(owner, type) else type(owner)
     return f"{cls.__name__}.{handler_name(handler)}"
 
 
-def is_coroutine_function(handler: object) -> bool:
-    """Tell whether calling *handler* gives a coroutine and runs nothing yet."""
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    return inspect.iscoroutinefunction(handler)
+def as_coroutine_function(handler: Callable[..., object]) -> Callable[..., Awaitable[object]] | None:
+    """Return *handler* if calling it gives a coroutine and runs nothing yet."""
+    function: Callable[..., object] = handler
+    while isinstance(function, functools.partial):
+        function = cast("Callable[..., object]", function.func)
+    return cast("Callable[..., Awaitable[object]]", handler) if inspect.iscoroutinefunction(function) else None

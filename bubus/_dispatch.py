@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from time import monotonic
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import attrs
 
@@ -104,7 +104,8 @@ def go_on(share: Share) -> bool:
 
 def _open_calls(share: Share, handlers: Sequence[Handler], nesting: int, timeout: float | None = None) -> list[Call]:
     event, results = share.event, share.state.results
-    event_id, kind = event.event_id, event.event_result_type
+    event_id = event.event_id
+    kind: object = event.event_result_type
     if timeout is None:
         timeout = event.event_timeout
     calls: list[Call] = []
@@ -121,7 +122,7 @@ def _refuse_depth(share: Share, options: Options) -> None:
     for call in share.calls:
         error = DepthError(
             f"{share.event.event_type} is nested {share.state.depth} events deep (max_depth={options.max_depth}): "
-            "a handler dispatches its own event without end, or max_depth is too small for a recursion that ends"
+            + "a handler dispatches its own event without end, or max_depth is too small for a recursion that ends"
         )
         _settle(call, error=error)
 
@@ -136,9 +137,10 @@ def _start(call: Call, handler: Handler, share: Share) -> None:
         context = context.copy()
     call.start_time = now = monotonic()
     call.start(state.epoch + now)
-    if handler.is_coroutine_function:
+    function = handler.coroutine_function
+    if function is not None:
         eager = call.nesting < MAX_NESTING
-        task = spawn(_run(call, handler.function), loop=state.loop, context=context, eager_start=eager)
+        task = spawn(_run(call, function), loop=state.loop, context=context, eager_start=eager)
         if call.live:
             _suspended(call, task)
         del task
@@ -163,7 +165,7 @@ def _run_plain(call: Call, function: AnyHandler, context: Context) -> None:
 def _start_given(call: Call, awaitable: Awaitable[object], context: Context) -> None:
     """Await in a task what a plain function returned."""
     eager = call.nesting < MAX_NESTING
-    task = spawn(_run(call, lambda _: awaitable), loop=call.share.state.loop, context=context, eager_start=eager)
+    task = spawn(_run(call, lambda *_event: awaitable), loop=call.share.state.loop, context=context, eager_start=eager)
     if call.live:
         _suspended(call, task, awaitable)
     del context, task  # see _start
@@ -175,16 +177,16 @@ def _in_no_task(call: Call, function: AnyHandler, context: Context) -> object:
     task = current_task(loop)
     if task is None:
         return context.run(_call, call, function)
-    asyncio._leave_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - documented under "Extending asyncio"
+    asyncio._leave_task(loop, task)  # noqa: SLF001 - documented under "Extending asyncio"
     try:
         return context.run(_call, call, function)
     finally:
-        asyncio._enter_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
+        asyncio._enter_task(loop, task)  # noqa: SLF001 - see above
         del context, task  # see _start
 
 
 def _call(call: Call, function: AnyHandler) -> object:
-    current_call.set(call)
+    _ = current_call.set(call)
     return function(call.share.event)
 
 
@@ -210,10 +212,10 @@ def _never_started(call: Call, awaitable: Awaitable[object] | None, task: asynci
         _ended_with(call, asyncio.CancelledError())
 
 
-async def _run(call: Call, function: Callable[[Any], Any]) -> None:
+async def _run(call: Call, function: Callable[..., Awaitable[object]]) -> None:
     """Be the handler's task: run it and settle the call, so that no callback is needed."""
     call.task = current_task()
-    current_call.set(call)
+    _ = current_call.set(call)
     try:
         value = await function(call.share.event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
@@ -338,7 +340,7 @@ def _cancel(call: Call, error: BaseException, grace: float) -> None:
     if call.task is None:
         _settle(call, error=error)
         return
-    call.task.cancel()
+    _ = call.task.cancel()
     call.share.runner.alarm.set(call, grace, _abandon)
 
 
@@ -395,7 +397,7 @@ def _abandon(call: Call) -> None:
         return
     task = call.task
     if task is not None and not task.done():
-        task.cancel()
+        _ = task.cancel()
         abandoned.add(task)
         task.add_done_callback(abandoned.discard, context=Context())
     logger.warning("%s did not let itself be cancelled in time and is left behind", _title(call))
@@ -448,7 +450,7 @@ def _check_late(call: Call, error: BaseException | None, duration: float) -> Bas
         return error
     return HandlerTimeout(
         f"{_title(call)} took {duration:.3f} s without suspending, more than "
-        f"event_timeout={timeout} s; it could not be interrupted: await in it, or use a thread"
+        + f"event_timeout={timeout} s; it could not be interrupted: await in it, or use a thread"
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeGuard, TypeVar, overload
 
+from typing_extensions import override
+
 from bubus import _result
 from bubus._context import live_call
 from bubus._model import EventModel
@@ -19,7 +21,7 @@ from bubus.errors import NotInHandlerError, WaitTimeout
 
 if TYPE_CHECKING:
     from bubus._bus import EventBus
-    from bubus._result import EventResult, Include
+    from bubus._result import AnyResult, EventResult, Include
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -41,6 +43,8 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
 
         def __init__(self, *, event_type: str = "BaseEvent", **extra: object) -> None:
             """Make an ad-hoc event; subclasses have a constructor of their own fields."""
+            super().__init__(event_type=event_type)
+            del extra
 
         @classmethod
         def __event_contract__(cls, handler: Callable[[Self], T_EventResultType], /) -> None:
@@ -92,7 +96,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 
-    def __await__(self) -> Generator[Any, None, Self]:
+    def __await__(self) -> Generator[object, None, Self]:
         """
         Wait until the event is complete and return it; errors of handlers are not raised.
 
@@ -272,7 +276,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
     async def event_results_flat_dict(
         self,
         timeout: float | None = None,
-        include: Include[Any] | None = None,
+        include: Callable[[AnyResult], bool] | None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = False,
         raise_if_conflicts: bool = False,
@@ -305,7 +309,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
     async def event_results_flat_list(
         self,
         timeout: float | None = None,
-        include: Include[Any] | None = None,
+        include: Callable[[AnyResult], bool] | None = None,
         raise_if_any: bool = True,
         raise_if_none: bool = False,
     ) -> object:
@@ -331,7 +335,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
         """Return the event, its handlers' results and its children as a tree, one line each."""
         return render([tree_row(self)])
 
-    def event_log_safe_summary(self) -> dict[str, Any]:
+    def event_log_safe_summary(self) -> dict[str, object]:
         """Return the metadata, and nothing of the payload: safe to log."""
         return {
             "event_type": escape(self.event_type),
@@ -345,6 +349,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
             "children": len(self.event_children),
         }
 
+    @override
     def __str__(self) -> str:
         """Return ``<last bus or ?>▶ Name#<last 4 of the id> <status icon>``."""
         bus = self.event_path[-1] if self.event_path else "?"
@@ -364,7 +369,7 @@ def _moment(state: EventState, reading: float | None) -> datetime | None:
     return None if reading is None else datetime.fromtimestamp(state.epoch + reading, UTC)
 
 
-def _also(include: Include[Any] | None, kind: type) -> Include[Any]:
+def _also(include: Callable[[AnyResult], bool] | None, kind: type) -> Callable[[AnyResult], bool]:
     wanted = include or _result.is_value
     return lambda result: wanted(result) and isinstance(result.result, kind)
 
@@ -377,7 +382,7 @@ def tree_row(event: AnyEvent) -> Row:
     return Row(name + took, (result_row(result) for result in event.event_results.values()))
 
 
-def result_row(result: EventResult[Any]) -> Row:
+def result_row(result: AnyResult) -> Row:
     """Return *result* as a row, with the events that its handler dispatched below it."""
     name = f"{ICONS[result.status]} {escape(result.eventbus_name)}.{escape(result.handler_name)}"
     if result.forwarded:
@@ -386,7 +391,7 @@ def result_row(result: EventResult[Any]) -> Row:
     return Row(name + took + _outcome(result), (tree_row(child) for child in result.event_children))
 
 
-def _outcome(result: EventResult[Any]) -> str:
+def _outcome(result: AnyResult) -> str:
     if result.error is not None:
         return f" ☠ {describe_error(result.error)}"
     if result.included:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 import attrs
+from typing_extensions import override
 
 from bubus._handlers import Key, describe_key, matches
 from bubus.errors import WaitTimeout
@@ -14,10 +15,10 @@ from bubus.errors import WaitTimeout
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
 
-E = TypeVar("E", bound="BaseEvent[Any]")
-Predicate = Callable[[Any], object]
+E = TypeVar("E", bound="AnyEvent")
+Predicate: TypeAlias = Callable[..., object]
 """Tells whether an event is the expected one, by its truth."""
 
 
@@ -27,7 +28,7 @@ class Expectations:
 
     waiting: dict[int, Waiting] = attrs.Factory(dict[int, "Waiting"])
 
-    def resolve(self, event: BaseEvent[Any]) -> None:
+    def resolve(self, event: AnyEvent) -> None:
         """Give *event* to all that expect it."""
         for waiting in list(self.waiting.values()):
             if waiting.offer(event):
@@ -50,9 +51,9 @@ class Waiting:
     deadline: float | None
     """On the loop's clock, in seconds."""
 
-    future: asyncio.Future[Any]
+    future: asyncio.Future[AnyEvent]
 
-    def offer(self, event: BaseEvent[Any]) -> bool:
+    def offer(self, event: AnyEvent) -> bool:
         """Take *event* if it is the expected one; tell whether this expectation is over."""
         if self.future.done() or self.future.get_loop().is_closed():
             return True
@@ -77,7 +78,7 @@ class Waiting:
             self.future.set_exception(error)
 
 
-class Expectation(Coroutine[Any, Any, E], Generic[E]):
+class Expectation(Coroutine[object, None, E], Generic[E]):
     """
     The coroutine that `EventBus.expect` returns.
 
@@ -85,16 +86,16 @@ class Expectation(Coroutine[Any, Any, E], Generic[E]):
     """
 
     def __init__(self, waiting: Waiting, expectations: Expectations) -> None:
-        self._waiting = waiting
-        self._expectations = expectations
-        self._coroutine: Coroutine[Any, Any, E] | None = None
+        self._waiting: Waiting = waiting
+        self._expectations: Expectations = expectations
+        self._coroutine: Coroutine[object, None, E] | None = None
         expectations.waiting[id(waiting)] = waiting
 
     async def _wait(self) -> E:
         waiting = self._waiting
         try:
             async with asyncio.timeout_at(waiting.deadline):
-                event: E = await waiting.future
+                event = cast("E", await waiting.future)
         except TimeoutError:
             if not waiting.late() or (waiting.future.done() and not waiting.future.cancelled()):
                 raise
@@ -106,31 +107,35 @@ class Expectation(Coroutine[Any, Any, E], Generic[E]):
         return event
 
     def _unregister(self) -> None:
-        self._expectations.waiting.pop(id(self._waiting), None)
+        _ = self._expectations.waiting.pop(id(self._waiting), None)
 
-    def _started(self) -> Coroutine[Any, Any, E]:
+    def _started(self) -> Coroutine[object, None, E]:
         if self._coroutine is None:
             self._coroutine = self._wait()
         return self._coroutine
 
-    def __await__(self) -> Generator[Any, Any, E]:
+    @override
+    def __await__(self) -> Generator[object, None, E]:
         return self._started().__await__()
 
-    def send(self, value: Any, /) -> Any:
+    @override
+    def send(self, value: None, /) -> object:
         """Go on, as any coroutine does."""
         return self._started().send(value)
 
+    @override
     def throw(
         self,
         typ: type[BaseException] | BaseException,
         val: BaseException | object = None,
-        tb: TracebackType | None = None,  # noqa: ARG002 - part of every coroutine's signature
+        tb: TracebackType | None = None,
         /,
-    ) -> Any:
+    ) -> object:
         """Raise inside, as any coroutine does."""
         error = typ if isinstance(typ, BaseException) else val if isinstance(val, BaseException) else typ()
         return self._started().throw(error)
 
+    @override
     def close(self) -> None:
         """Give up waiting."""
         if self._coroutine is not None:
@@ -140,6 +145,6 @@ class Expectation(Coroutine[Any, Any, E], Generic[E]):
     def __del__(self) -> None:
         self._unregister()
         if not self._waiting.future.done():
-            self._waiting.future.cancel()
+            _ = self._waiting.future.cancel()
         elif not self._waiting.future.cancelled():
-            self._waiting.future.exception()  # a predicate's error that nobody waits for is nobody's
+            _ = self._waiting.future.exception()  # a predicate's error that nobody waits for is nobody's

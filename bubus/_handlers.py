@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 import attrs
 
-from bubus._callables import handler_name, identified_name, is_coroutine_function, owned_name, qualified_name
-from bubus._event import BaseEvent
+from bubus._callables import as_coroutine_function, handler_name, identified_name, owned_name, qualified_name
+from bubus._event import AnyEvent, BaseEvent
 from bubus._model import EventMeta
 from bubus._result import Origin
 from bubus._tree import describe_value
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from bubus._live_handlers import LiveList
 
-AnyHandler = Callable[[Any], object]
+AnyHandler: TypeAlias = Callable[..., object]
 """Any callable of one event, sync or async."""
 
-Key = type[BaseEvent[Any]] | str
+Key = type[AnyEvent] | str
 """An event class, the name of an event type, or ``"*"``."""
 
 # Enough for every class of a large application; ad-hoc names come from data and must not fill the memory.
@@ -43,7 +43,9 @@ class Handler:
     origin: Origin
     key: Key
     function: AnyHandler
-    is_coroutine_function: bool
+    coroutine_function: Callable[..., Awaitable[object]] | None
+    """The function again, if it is one that makes coroutines."""
+
     forwards: bool
     """Whether it passes events on to another bus."""
 
@@ -61,7 +63,7 @@ class Subscription:
 
     def off(self) -> None:
         """End the registration; doing it twice is no error."""
-        self._registry.discard(self.handler)
+        _ = self._registry.discard(self.handler)
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +88,7 @@ def normalize_pattern(pattern: object) -> Key:
         return pattern
     raise PatternError(
         f"cannot register for {describe_value(pattern)}: "
-        "use an event class, the name of an event type, or '*' for all events"
+        + "use an event class, the name of an event type, or '*' for all events"
     )
 
 
@@ -104,11 +106,11 @@ def check_handler(handler: object) -> AnyHandler:
     except (ValueError, TypeError):  # some builtins have none; calling them will tell
         return handler
     try:
-        signature.bind(None)
+        _ = signature.bind(None)
     except TypeError as error:
         raise HandlerError(
             f"{handler_name(handler)}{signature} cannot be called with one event ({error}): "
-            "give it exactly one required parameter"
+            + "give it exactly one required parameter"
         ) from None
     return handler
 
@@ -177,7 +179,7 @@ class Registry:
             origin=origin,
             key=key,
             function=function,
-            is_coroutine_function=is_coroutine_function(function),
+            coroutine_function=as_coroutine_function(function),
             forwards=self._target(function) is not None,
             once=once,
             number=self._added,
@@ -243,11 +245,11 @@ class Registry:
         key = normalize_pattern(pattern)
         for handler in reversed(self._by_key.get(key, [])):
             if handler.function == function:
-                self.discard(handler)
+                _ = self.discard(handler)
                 return
         raise NotSubscribedError(
             f"{handler_name(function)} is not registered for {describe_key(key)}: "
-            "pass the pattern and the same callable that on() was given, or the Subscription it returned"
+            + "pass the pattern and the same callable that on() was given, or the Subscription it returned"
         )
 
     def all(self) -> list[Handler]:
@@ -296,25 +298,25 @@ class Registry:
 
     # -- by event ----------------------------------------------------------------------------------------------------
 
-    def match(self, event: BaseEvent[Any]) -> tuple[Handler, ...]:
+    def match(self, event: AnyEvent) -> tuple[Handler, ...]:
         """Return what *event* calls: by class and name in the order of `on`, then ``"*"``; `once` handlers leave."""
         try:
             return self._cache[type(event), event.event_type]
         except KeyError:
             return self._look_up(event, (type(event), event.event_type))
 
-    def _look_up(self, event: BaseEvent[Any], cache_key: tuple[type, str]) -> tuple[Handler, ...]:
+    def _look_up(self, event: AnyEvent, cache_key: tuple[type, str]) -> tuple[Handler, ...]:
         handlers = self._find(event)
         once = [handler for handler in handlers if handler.once]
         for handler in once:
-            self.discard(handler)
+            _ = self.discard(handler)
         if not once:
             if len(self._cache) >= _CACHE_LIMIT:
                 self._cache.clear()
             self._cache[cache_key] = handlers
         return handlers
 
-    def _find(self, event: BaseEvent[Any]) -> tuple[Handler, ...]:
+    def _find(self, event: AnyEvent) -> tuple[Handler, ...]:
         typed = [
             handler for key, found in self._by_key.items() if key != "*" and matches(key, event) for handler in found
         ]
@@ -322,7 +324,7 @@ class Registry:
         return _without_repeats([*typed, *self._by_key.get("*", [])])
 
 
-def matches(key: Key, event: BaseEvent[Any]) -> bool:
+def matches(key: Key, event: AnyEvent) -> bool:
     """Tell whether *event* is meant by *key*; an undecoded event counts as the class whose name it carries."""
     if isinstance(key, str):
         return key in ("*", event.event_type)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from bubus._memory import Memory, may_be_large
 
 if TYPE_CHECKING:
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
 
 # What is measured at once, at most: it must not show even where thousands of events are in flight.
 _MOST_MEASURED = 1_000
@@ -24,22 +24,22 @@ class History:
     limit: float
     """At most this many events, unless more are in flight."""
 
-    events: dict[str, BaseEvent[Any]] = attrs.Factory(dict[str, "BaseEvent[Any]"])
+    events: dict[str, AnyEvent] = attrs.Factory(dict[str, "AnyEvent"])
     memory: Memory = attrs.Factory(Memory)
-    _completed: deque[BaseEvent[Any]] = attrs.Factory(deque["BaseEvent[Any]"])
+    _completed: deque[AnyEvent] = attrs.Factory(deque["AnyEvent"])
     """In the order of completion, which is the order they go in."""
 
     _measured: bool = False
     """Whether each completed event has been taken into account in its turn."""
 
-    def add(self, event: BaseEvent[Any]) -> None:
+    def add(self, event: AnyEvent) -> None:
         """Remember an event that has just been accepted."""
         events = self.events
         events[event.event_id] = event
         if len(events) > self.limit:
             self._evict()
 
-    def complete(self, event: BaseEvent[Any]) -> None:
+    def complete(self, event: AnyEvent) -> None:
         """Learn that *event* may go."""
         self._completed.append(event)
         if len(self.events) > self.limit:

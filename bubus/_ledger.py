@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 from typing_extensions import override
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bubus._call import Call
     from bubus._context import Runner
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._plan import Plan
     from bubus._state import Share
     from bubus.wal import WriteAheadLog
@@ -34,7 +34,7 @@ class Ledger:
     """Whether the queue is to wait, because what is recovered comes first."""
 
     def __init__(self, log: WriteAheadLog, bus_id: str) -> None:
-        self.log = log
+        self.log: WriteAheadLog = log
         self.scribe: Scribe = Scribe()
         self.held: dict[Share, JournaledDebt] = {}
         """What is not in the journal yet."""
@@ -42,10 +42,10 @@ class Ledger:
         self.recovery: asyncio.Lock = asyncio.Lock()
         """Held while something is recovered."""
 
-        self._bus_id = bus_id
+        self._bus_id: str = bus_id
         log.attach(bus_id)
 
-    def admit(self, event: BaseEvent[Any], call: Call | None, plan: Plan | None, runner: Runner) -> Debt | None:
+    def admit(self, event: AnyEvent, call: Call | None, plan: Plan | None, runner: Runner) -> Debt | None:
         """
         Write *event* down before it is accepted.
 
@@ -68,13 +68,13 @@ class Ledger:
             data = encode(event) if parent_id is None else written(event, parent_id)
             self.log.check(len(data))
         except BaseException as error:
-            event.event_path.pop()
+            _ = event.event_path.pop()
             if isinstance(error, LogWriteError) and self.log.on_error == "stop":
                 runner.halt()
             raise
         return Debt(self, data, len(event.event_path))
 
-    def _admit_ahead(self, event: BaseEvent[Any], parent_id: str | None, *, journaled: bool) -> Debt:
+    def _admit_ahead(self, event: AnyEvent, parent_id: str | None, *, journaled: bool) -> Debt:
         name = event.event_path.pop()  # it is added again when the event is recovered
         try:
             data = written(event, parent_id)
@@ -93,7 +93,7 @@ class Ledger:
     def before_call(self, call: Call) -> None:
         """Journal that a handler is about to run, and later what it came to."""
         if call.share.event.event_id in self.log.journaled:
-            self.log.attempt(call.event.event_id, handler_key(call.handler_id))
+            _ = self.log.attempt(call.event.event_id, handler_key(call.handler_id))
             call.after = self._after_call
 
     def _after_call(self, call: Call) -> None:
@@ -261,7 +261,7 @@ class JournaledDebt(Debt):
         del self.ledger.held[share]
         if error is not None:
             self.fail(error)
-            share.runner.cut(share, error)
+            _ = share.runner.cut(share, error)
         if self.then is not None:
             self.then()
         share.runner.wake()

@@ -6,14 +6,14 @@ import contextlib
 import logging
 from contextvars import copy_context
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import msgspec
 
 from bubus._context import current_call
 from bubus._ledger import handler_key
-from bubus._result import EventResult, Origin
+from bubus._result import AnyResult, EventResult, Origin
 from bubus._state import accepted_state
 from bubus._tree import describe_value, escape
 from bubus.errors import EarlierError, HandlerGoneError, OptionError, OptionTypeError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from bubus._bus import EventBus
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._handlers import Handler
     from bubus._ledger import Ledger
     from bubus._scheduler import Scheduler
@@ -41,7 +41,7 @@ logger: Final = logging.getLogger("bubus")
 class RecoveryReport:
     """What `EventBus.recover` has done."""
 
-    events: tuple[BaseEvent[Any], ...]
+    events: tuple[AnyEvent, ...]
     """The events that were dispatched again, in accepted order; ``await`` them to wait until they are complete."""
 
     dead: tuple[str, ...]
@@ -70,27 +70,28 @@ def _lost_origin(key: str, share: Share) -> Origin:
     return Origin(f"{share.bus.id}:{key}", name, share.bus.id, share.bus.name)
 
 
-def _record(event: BaseEvent[Any], origin: Origin, outcome: bytes | None) -> EventResult[Any]:
-    record: EventResult[Any] = EventResult(event.event_id, origin, event.event_timeout, event.event_result_type)
+def _record(event: AnyEvent, origin: Origin, outcome: bytes | None) -> AnyResult:
+    record: AnyResult = EventResult(event.event_id, origin, event.event_timeout, event.event_result_type)
     record.start(time())
     if outcome is None:
         record.fail(
             HandlerGoneError(
                 f"{origin.handler_id.partition(':')[2]} had begun before the crash and is not registered any more: "
-                "register all handlers before recover()"
+                + "register all handlers before recover()"
             )
         )
         return record
     found = _results.decode(outcome)
-    duration, error = found.duration or 0.0, msgspec.json.decode(found.error)
+    duration = found.duration or 0.0
+    error = msgspec.json.decode(found.error, type=object)
     if error is None:
-        record.complete(_value(event, msgspec.json.decode(found.result)), duration)
+        record.complete(_value(event, msgspec.json.decode(found.result, type=object)), duration)
     else:
         record.fail(EarlierError(f"{origin.handler_name} failed in an earlier process: {error}"), duration)
     return record
 
 
-def _value(event: BaseEvent[Any], value: object) -> object:
+def _value(event: AnyEvent, value: object) -> object:
     check = type(event).__event_result__
     if value is None or check is None:
         return value
@@ -141,9 +142,9 @@ def _paused(scheduler: Scheduler, ledger: Ledger) -> Generator[None]:
 
 async def _sorted(
     ledger: Ledger, left: Iterable[Unfinished], most: int
-) -> tuple[list[tuple[BaseEvent[Any], Unfinished]], tuple[str, ...]]:
+) -> tuple[list[tuple[AnyEvent, Unfinished]], tuple[str, ...]]:
     """Return the events to be run, with what is known of them, and the ids of those that are given up."""
-    decode, events, dead = EventDecoder(None, "base").decode, list[tuple["BaseEvent[Any]", "Unfinished"]](), list[str]()
+    decode, events, dead = EventDecoder(None, "base").decode, list[tuple["AnyEvent", "Unfinished"]](), list[str]()
     for unfinished in left:
         reason = _exhausted(unfinished, most)
         if reason is None:
@@ -158,7 +159,7 @@ async def _sorted(
     return events, tuple(dead)
 
 
-def _fresh(event: BaseEvent[Any] | None) -> BaseEvent[Any]:
+def _fresh(event: AnyEvent | None) -> AnyEvent:
     if event is None:
         raise BadLine("no event")
     return event
@@ -171,13 +172,13 @@ def _exhausted(unfinished: Unfinished, most: int) -> str | None:
     return None
 
 
-def _dispatch(scheduler: Scheduler, bus: EventBus, event: BaseEvent[Any], plan: Resumption) -> None:
+def _dispatch(scheduler: Scheduler, bus: EventBus, event: AnyEvent, plan: Resumption) -> None:
     context = copy_context()
-    context.run(current_call.set, None)  # it is nobody's child, wherever it is recovered
+    _ = context.run(current_call.set, None)  # it is nobody's child, wherever it is recovered
     context.run(scheduler.accept, event, bus, plan)
 
 
-def _adopt(events: Iterable[BaseEvent[Any]]) -> None:
+def _adopt(events: Iterable[AnyEvent]) -> None:
     """Make parents wait for their children again."""
     by_id = {event.event_id: event for event in events}
     for event in by_id.values():

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
@@ -22,10 +21,10 @@ from bubus.wal import read
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bubus._bus import EventBus
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._handlers import AnyHandler, Handler, Registry
     from bubus._plan import Plan
     from bubus._scheduler import Scheduler
@@ -38,7 +37,7 @@ IN_FLIGHT: Final = 100
 _LINES_PER_TURN: Final = 500
 """Lines that may be read and passed over before others get a turn."""
 
-Where: TypeAlias = Callable[[Any], object]
+Where: TypeAlias = "Callable[[AnyEvent], object]"
 Handlers: TypeAlias = "Iterable[AnyHandler | str]"
 
 
@@ -71,7 +70,7 @@ class Choice:
     until: datetime | None
     children: bool
 
-    def admits(self, event: BaseEvent[Any]) -> bool:
+    def admits(self, event: AnyEvent) -> bool:
         """Tell whether *event* is one of them."""
         if event.event_parent_id not in (None, event.event_id) and not self.children:
             return False
@@ -84,10 +83,10 @@ class Choice:
 class _As:
     """A plan for what the handlers of replayed events dispatch: it is not logged, and maybe not run."""
 
-    is_logged = False
+    is_logged: bool = False
 
     def __init__(self, *, is_silent: bool) -> None:
-        self._is_silent = is_silent
+        self._is_silent: bool = is_silent
 
     def select(self, _: Share, handlers: Sequence[Handler], /) -> Sequence[Handler]:
         """Return all handlers or none."""
@@ -124,15 +123,15 @@ class Replay:
         """Return how to run what the handlers dispatch: where children are replayed too, they must not come twice."""
         return _SILENT if self._children and not is_forward else _UNLOGGED
 
-    async def dispatch(self, scheduler: Scheduler, bus: EventBus, event: BaseEvent[Any]) -> None:
+    async def dispatch(self, scheduler: Scheduler, bus: EventBus, event: AnyEvent) -> None:
         """Dispatch *event* as soon as few enough are on their way."""
-        await self._free.acquire()
+        _ = await self._free.acquire()
         event.event_path.clear()
         if event.event_parent_id == event.event_id:  # so an older bubus wrote what it had forwarded
             object.__setattr__(event, "event_parent_id", None)
         context = copy_context()
-        context.run(current_call.set, None)  # it is nobody's child, whoever replays it
-        context.run(current_replay.set, self)
+        _ = context.run(current_call.set, None)  # it is nobody's child, whoever replays it
+        _ = context.run(current_replay.set, self)
         try:
             context.run(scheduler.accept, event, bus, self)
         except BaseException:
@@ -142,7 +141,7 @@ class Replay:
         self._in_flight += 1
         accepted_state(event).add_waiter(_Landing(self, event))
 
-    def landed(self, event: BaseEvent[Any]) -> None:
+    def landed(self, event: AnyEvent) -> None:
         """Take notice that *event* is complete."""
         self._in_flight -= 1
         self.report.failed += any(result.error is not None for result in event.event_results.values())
@@ -153,7 +152,7 @@ class Replay:
     async def all_landed(self) -> None:
         """Wait until nothing is on its way."""
         for _ in range(IN_FLIGHT):
-            await self._free.acquire()
+            _ = await self._free.acquire()
 
     def end(self) -> None:
         """Dispatch nothing more; what is on its way stays part of the replay."""
@@ -167,7 +166,7 @@ class _Landing:
     """The waiter that an event of a replay wakes."""
 
     _replay: Replay
-    _event: BaseEvent[Any]
+    _event: AnyEvent
 
     def done(self) -> bool:
         """Wait in any case."""
@@ -234,7 +233,7 @@ def _refuse_own(scheduler: Scheduler, bus: EventBus) -> None:
     if call is not None and blocks(call, scheduler):
         raise DeadlockError(
             f"bus {bus.name!r} cannot replay inside its own handler {call.handler_name}, which it waits for; "
-            "replay outside, or on another bus"
+            + "replay outside, or on another bus"
         )
 
 

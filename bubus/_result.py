@@ -9,6 +9,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
+from typing_extensions import override
 
 from bubus._ids import new_id
 from bubus._older_result import OlderResult
@@ -17,7 +18,7 @@ from bubus._types import T_EventResultType
 from bubus.errors import NoResultError, ResultConflictError
 
 if TYPE_CHECKING:
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
 
 ResultStatus = Literal["pending", "started", "completed", "error"]
 
@@ -58,7 +59,7 @@ class EventResult(OlderResult, Generic[T_EventResultType]):
     forwarded: bool = False
     """The value is an event that was passed on, not a result."""
 
-    _children: list[BaseEvent[Any]] | None = None
+    _children: list[AnyEvent] | None = None
     _started: float | None = None
     _duration: float | None = None
     """Set with the last change of the status, which is final."""
@@ -67,7 +68,7 @@ class EventResult(OlderResult, Generic[T_EventResultType]):
     _waiters: list[asyncio.Future[None]] | None = None
 
     @property
-    def event_children(self) -> list[BaseEvent[Any]]:
+    def event_children(self) -> list[AnyEvent]:
         """Events that this handler dispatched, in order."""
         if self._children is None:
             self._children = []
@@ -101,7 +102,7 @@ class EventResult(OlderResult, Generic[T_EventResultType]):
         return self._id
 
     @property
-    def child_events(self) -> list[BaseEvent[Any]]:
+    def child_events(self) -> list[AnyEvent]:
         """The older name of `event_children`."""
         return self.event_children
 
@@ -164,6 +165,7 @@ class EventResult(OlderResult, Generic[T_EventResultType]):
             if not waiter.done() and not waiter.get_loop().is_closed():
                 waiter.set_result(None)
 
+    @override
     def __repr__(self) -> str:
         if self.error is not None:
             outcome = f" {describe_error(self.error)}"
@@ -171,7 +173,7 @@ class EventResult(OlderResult, Generic[T_EventResultType]):
             outcome = f" {describe_value(self.result)}" if self.status == "completed" else ""
         return f"<EventResult {escape(self.eventbus_name)}.{escape(self.handler_name)} {self.status}{outcome}>"
 
-    def __await__(self) -> Generator[Any, None, T_EventResultType | None]:
+    def __await__(self) -> Generator[object, None, T_EventResultType | None]:
         while not self.settled:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters = [*(self._waiters or ()), waiter]
@@ -190,7 +192,7 @@ Include: TypeAlias = Callable[[EventResult[T_EventResultType]], bool]
 _Value = TypeVar("_Value")
 
 
-def is_value(result: EventResult[Any]) -> bool:
+def is_value(result: AnyResult) -> bool:
     """Tell whether *result* holds a value: the default of every `include`."""
     return result.included
 
@@ -219,7 +221,7 @@ def select(
     return wanted
 
 
-def raise_errors(results: Iterable[EventResult[Any]], event_name: str) -> None:
+def raise_errors(results: Iterable[AnyResult], event_name: str) -> None:
     """Raise the only error as it is, several as one group, and none not at all."""
     errors = [result.error for result in results if result.error is not None]
     if len(errors) == 1:
@@ -228,7 +230,7 @@ def raise_errors(results: Iterable[EventResult[Any]], event_name: str) -> None:
         raise BaseExceptionGroup(f"{len(errors)} handlers of {event_name} failed", errors)
 
 
-def _why_none(results: list[EventResult[Any]], event_name: str) -> str:
+def _why_none(results: list[AnyResult], event_name: str) -> str:
     remedy = "pass raise_if_none=False to get None instead"
     if not results:
         return f"no handler ran for {event_name}: register one with bus.on(...), or {remedy}"
@@ -248,14 +250,14 @@ def by_name(results: Iterable[EventResult[_Value]]) -> dict[str, _Value | None]:
     return values
 
 
-def flat_dict(results: Iterable[EventResult[Any]], *, raise_if_conflicts: bool) -> dict[Any, Any]:
+def flat_dict(results: Iterable[AnyResult], *, raise_if_conflicts: bool) -> dict[object, object]:
     """
     Return all dict values merged into one; the last handler wins.
 
     Raises:
         ResultConflictError: If two handlers returned the same key and *raise_if_conflicts*.
     """
-    merged: dict[Any, Any] = {}
+    merged: dict[object, object] = {}
     for result in results:
         value: object = result.result
         if not _is_mapping(value):
@@ -264,20 +266,20 @@ def flat_dict(results: Iterable[EventResult[Any]], *, raise_if_conflicts: bool) 
         if both:
             raise ResultConflictError(
                 f"handler {result.handler_name} returned keys that another handler returned before: "
-                f"{sorted(map(repr, both))}; return other keys or leave out raise_if_conflicts"
+                + f"{sorted(map(repr, both))}; return other keys or leave out raise_if_conflicts"
             )
         merged.update(value)
     return merged
 
 
-def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     return isinstance(value, Mapping)
 
 
-def flat_list(results: Iterable[EventResult[Any]]) -> list[Any]:
+def flat_list(results: Iterable[AnyResult]) -> list[object]:
     """Return the items of all list, tuple and set values, one after another."""
-    merged: list[Any] = []
+    merged: list[object] = []
     for result in results:
         if isinstance(result.result, list | tuple | set | frozenset):
-            merged.extend(cast("Iterable[Any]", result.result))
+            merged.extend(cast("Iterable[object]", result.result))
     return merged

@@ -19,7 +19,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from itertools import chain
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from bubus._bus import EventBus
     from bubus._call import Call
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._expect import Expectations
     from bubus._handlers import Handler, Registry
     from bubus._history import History
@@ -116,7 +116,7 @@ class Scheduler:
 
     _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict[Share, None])
     _running: dict[Share, None] = attrs.Factory(dict[Share, None])
-    alarm: Alarm = attrs.Factory(lambda self: Alarm(self._running), takes_self=True)
+    alarm: Alarm = attrs.field(init=False)
     epoch: float = 0.0
     """What makes a Unix time of a reading of `time.monotonic`; taken anew whenever the bus begins with something."""
 
@@ -139,6 +139,9 @@ class Scheduler:
         list["tuple[asyncio.Future[None], Callable[[], bool]]"]
     )
     """Who waits for a condition that may come true when a share is done."""
+
+    def __attrs_post_init__(self) -> None:
+        self.alarm = Alarm(self._running)
 
     # -- what is going on --------------------------------------------------------------------------------------------
 
@@ -165,7 +168,7 @@ class Scheduler:
 
     # -- accepting ---------------------------------------------------------------------------------------------------
 
-    def accept(self, event: BaseEvent[Any], bus: EventBus, plan: Plan | None = None) -> None:  # noqa: C901, PLR0912 - one look each; calls cost more
+    def accept(self, event: AnyEvent, bus: EventBus, plan: Plan | None = None) -> None:  # noqa: C901, PLR0912 - one look each; calls cost more
         """
         Queue *event*, or raise and leave no trace of it.
 
@@ -224,9 +227,7 @@ class Scheduler:
         if self._turn is None and not self._draining:
             self._ask_for_turn(loop)
 
-    def _has(
-        self, event: BaseEvent[Any], state: EventState, call: Call | None, loop: asyncio.AbstractEventLoop
-    ) -> bool:
+    def _has(self, event: AnyEvent, state: EventState, call: Call | None, loop: asyncio.AbstractEventLoop) -> bool:
         if self.bus_id in state.bus_ids:
             self._check_forward(event, call)
             return True
@@ -234,12 +235,12 @@ class Scheduler:
             self._check_loop(state.loop, loop)
         return False
 
-    def _check_forward(self, event: BaseEvent[Any], call: Call | None) -> None:
+    def _check_forward(self, event: AnyEvent, call: Call | None) -> None:
         # A ring or diamond of forwards comes back here from inside a handler of this same event.
         if call is None or call.event is not event:
             raise AlreadyDispatchedError(
                 f"{event.event_type}#{event.event_id[-4:]} was already dispatched on bus {self.bus_name!r}; "
-                "dispatch a new event, or a copy with an id of its own"
+                + "dispatch a new event, or a copy with an id of its own"
             )
 
     def _check_open(self, call: Call | None) -> None:
@@ -251,15 +252,15 @@ class Scheduler:
     def _too_many(self) -> CapacityError:
         return CapacityError(
             f"EventBus at capacity: {len(self._queue)} pending events on bus {self.bus_name!r} "
-            f"(max_pending={self.max_pending}); await some of them first, or raise max_pending (None = no limit)"
+            + f"(max_pending={self.max_pending}); await some of them first, or raise max_pending (None = no limit)"
         )
 
-    def _check_id(self, event: BaseEvent[Any]) -> None:
+    def _check_id(self, event: AnyEvent) -> None:
         other = self.history.events.get(event.event_id)
         if other is not None and other is not event and other.event_status != "completed":
             raise AlreadyDispatchedError(
                 f"another event with the id {event.event_id} is in flight on bus {self.bus_name!r}; "
-                "give each event an id of its own"
+                + "give each event an id of its own"
             )
 
     # -- the loop ----------------------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ class Scheduler:
     def _no_loop(self) -> NoLoopError:
         return NoLoopError(
             f"bus {self.bus_name!r}: no event loop runs in this thread; dispatch inside an async function, "
-            "or use bus.dispatch_threadsafe(event) from another thread"
+            + "or use bus.dispatch_threadsafe(event) from another thread"
         )
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -283,7 +284,7 @@ class Scheduler:
         if owner is not loop:
             raise WrongLoopError(
                 f"bus {self.bus_name!r} belongs to another event loop; use bus.dispatch_threadsafe(event) "
-                "from other threads and loops, or stop() the bus there first"
+                + "from other threads and loops, or stop() the bus there first"
             )
 
     def settle_leftovers(self) -> None:
@@ -329,7 +330,7 @@ class Scheduler:
             while queue and not running and self._left > 0:
                 if self.ledger is not None and (self.ledger.held or self.ledger.paused) and self._is_held():
                     break
-                self._begin(queue.popitem(False)[0], 0)
+                _ = self._begin(queue.popitem(False)[0], 0)
         finally:
             self._draining = False
         if running or queue or self._guard is not None:
@@ -411,7 +412,7 @@ class Scheduler:
             unblock_rest(state)
         if share.leaving is not None and not state.loop.is_closed():
             state.leaving = True
-            state.loop.call_soon(_leave, share.leaving)
+            _ = state.loop.call_soon(_leave, share.leaving)
             self._left = 0  # nothing may run before that has left
         state.release()
         if self._waiting:
@@ -423,7 +424,7 @@ class Scheduler:
         """Return the states of all events in the queue."""
         return [share.state for share in self._queue]
 
-    def queued_events(self) -> list[BaseEvent[Any]]:
+    def queued_events(self) -> list[AnyEvent]:
         """Return all events in the queue, next one first."""
         return [share.event for share in self._queue]
 
@@ -434,7 +435,7 @@ class Scheduler:
         if self.ledger is not None:  # which may hold it
             self.run_each(iter((share,)))
             return
-        self._take(share, nesting)
+        _ = self._take(share, nesting)
         if not self._draining:
             self._go_on()
 
@@ -461,13 +462,13 @@ class Scheduler:
         """Return what is next in the queue, if it may begin now."""
         return None if self._running else next(iter(self._queue), None)
 
-    def share_of(self, event: BaseEvent[Any]) -> Share | None:
+    def share_of(self, event: AnyEvent) -> Share | None:
         """Return this bus' share of *event*, until the event is complete."""
         state = state_of(event)
         shares = () if state is None else state.shares
         return next((share for share in shares if share.runner is self), None)
 
-    def extra_share(self, event: BaseEvent[Any], state: EventState, bus: EventBus) -> Share:
+    def extra_share(self, event: AnyEvent, state: EventState, bus: EventBus) -> Share:
         """Return one more share of an event that this bus has had already."""
         self._check_loop(state.loop, get_running_loop())
         share = Share(event, state, bus, self, copy_context())
@@ -570,7 +571,7 @@ class Scheduler:
 
     def _cut_queue(self, error: BusStopped) -> None:
         for share in list(self._queue):
-            self.cut(share, error)
+            _ = self.cut(share, error)
 
     def check_loop(self) -> None:
         """Raise `WrongLoopError` where this loop could wait for ever for a bus that works in another one."""
@@ -611,7 +612,7 @@ class Scheduler:
         if self.loop is not None and not self._draining and not self.loop.is_closed():
             self._go_on()
 
-    def put_first(self, events: Sequence[BaseEvent[Any]]) -> None:
+    def put_first(self, events: Sequence[AnyEvent]) -> None:
         """Move events that are queued here to the front, in this order."""
         wanted = {event.event_id: number for number, event in enumerate(events)}
         shares = [share for share in self._queue if share.event.event_id in wanted]
@@ -687,14 +688,14 @@ class Scheduler:
                 future.set_result(None)
 
 
-def _settle_in(event: BaseEvent[Any], state: EventState, call: Call | None, loop: asyncio.AbstractEventLoop) -> None:
+def _settle_in(event: AnyEvent, state: EventState, call: Call | None, loop: asyncio.AbstractEventLoop) -> None:
     """Give an event that only had results set by hand its loop and parent."""
     state.loop = loop
     if call is not None:
         _make_child(event, state, call)
 
 
-def _make_child(event: BaseEvent[Any], state: EventState, call: Call) -> None:
+def _make_child(event: AnyEvent, state: EventState, call: Call) -> None:
     """Make *event* a child of the one being handled, unless it says that it belongs to another."""
     parent = call.event
     if event.event_parent_id not in (None, parent.event_id):

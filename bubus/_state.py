@@ -11,7 +11,7 @@ from contextvars import Context
 from enum import Enum
 from operator import attrgetter
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 import attrs
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from bubus._bus import EventBus
     from bubus._call import Call
     from bubus._context import Runner
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._handlers import Handler
     from bubus._ledger import Debt
-    from bubus._result import EventResult
+    from bubus._result import AnyResult
 
 Status = Literal["pending", "started", "completed"]
 Outcome = Literal["failed", "cancelled", "unhandled"]
@@ -65,7 +65,7 @@ QUEUED, RUNNING, DONE = Stage  # an attribute of an Enum takes longer to look up
 class Share:
     """The part that one bus has in one event: to run its handlers."""
 
-    event: BaseEvent[Any]
+    event: AnyEvent
     state: EventState
     bus: EventBus
     runner: Runner
@@ -96,7 +96,7 @@ class Share:
     """A SystemExit or KeyboardInterrupt that must leave through the loop."""
 
 
-NO_LOOP: Final = cast("asyncio.AbstractEventLoop", None)
+NO_LOOP: Final = cast("asyncio.AbstractEventLoop", cast("object", None))
 """Stands for the loop of an event of which only results were set by hand: no bus has accepted it."""
 
 
@@ -105,7 +105,7 @@ class EventState:
     """All run-time state of one event; the event itself holds its data only."""
 
     loop: asyncio.AbstractEventLoop
-    results: dict[str, EventResult[Any]]
+    results: dict[str, AnyResult]
     """By handler id, in run order."""
 
     bus_ids: tuple[str, ...]
@@ -217,11 +217,11 @@ put: Final = object.__setattr__
 """Sets an attribute also where the event class is frozen."""
 
 
-state_of: Final = cast("Callable[[BaseEvent[Any]], EventState | None]", attrgetter(STATE))
+state_of: Final = cast("Callable[[AnyEvent], EventState | None]", attrgetter(STATE))
 """Returns the run-time state of an event, or None before its first dispatch."""
 
 
-def accepted_state(event: BaseEvent[Any]) -> EventState:
+def accepted_state(event: AnyEvent) -> EventState:
     """
     Return the run-time state of an event that a bus has accepted.
 
@@ -232,17 +232,17 @@ def accepted_state(event: BaseEvent[Any]) -> EventState:
     if state is None or (state.loop is NO_LOOP and state.status != "completed"):
         raise NotDispatchedError(
             f"{event.event_type!r} was not dispatched on any bus, so nobody would complete it: "
-            "await bus.dispatch(event) instead"
+            + "await bus.dispatch(event) instead"
         )
     return state
 
 
-def set_state(event: BaseEvent[Any], state: EventState) -> None:
+def set_state(event: AnyEvent, state: EventState) -> None:
     """Give *event* its run-time state."""
     put(event, STATE, state)
 
 
-def new_state(event: BaseEvent[Any], loop: asyncio.AbstractEventLoop) -> EventState:
+def new_state(event: AnyEvent, loop: asyncio.AbstractEventLoop) -> EventState:
     """Give *event* the state of one that no bus here has accepted, but that is open all the same."""
     state = EventState(loop, {}, ())
     set_state(event, state)

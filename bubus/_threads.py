@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bubus._state import accepted_state
 from bubus.errors import BusStopped
 
 if TYPE_CHECKING:
     from bubus._bus import EventBus
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
 
-E = TypeVar("E", bound="BaseEvent[Any]")
+E = TypeVar("E", bound="AnyEvent")
 
 
 class Delivery(Generic[E]):
@@ -25,13 +25,13 @@ class Delivery(Generic[E]):
 
     def __init__(self, bus: EventBus, event: E) -> None:
         self.future: Future[E] = Future()
-        self._bus = bus
-        self._event = event
+        self._bus: EventBus = bus
+        self._event: E = event
 
     def __call__(self) -> None:
         """Dispatch the event; runs in the loop of the bus."""
         try:
-            self._bus.dispatch(self._event)
+            _ = self._bus.dispatch(self._event)
         except Exception as error:  # noqa: BLE001 - it belongs to the thread that asked
             self.future.set_exception(error)
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bubus._context import Runner, live_call
 from bubus._state import QUEUED, EventState, Share, accepted_state, state_of
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from bubus._call import Call
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
 
-E = TypeVar("E", bound="BaseEvent[Any]")
+E = TypeVar("E", bound="AnyEvent")
 
 
-def wait(event: E) -> Generator[Any, None, E]:
+def wait(event: E) -> Generator[object, None, E]:
     """
     Wait until *event* is complete, driving it where that is due, and return it.
 
@@ -47,7 +47,7 @@ def wait(event: E) -> Generator[Any, None, E]:
                 yield from _until_completed(state)
             if state.leaving:
                 # A SystemExit is on its way through the loop: nothing of the program may run before it has left.
-                yield
+                yield None
     if state.debt is not None and (fault := state.debt.fault()):
         raise fault
     return event
@@ -58,7 +58,7 @@ def _settle_if_lost(state: EventState) -> None:
     if not state.loop.is_closed():
         raise WrongLoopError(
             "this event belongs to another event loop; await it there, "
-            "or use bus.dispatch_threadsafe(event).result() from this thread"
+            + "or use bus.dispatch_threadsafe(event).result() from this thread"
         )
     for share in state.shares:
         share.runner.settle_leftovers()
@@ -74,7 +74,7 @@ def _begin(state: EventState) -> None:
             share.runner.start()
 
 
-def _wait_inside(state: EventState, call: Call) -> Generator[Any, None, None]:
+def _wait_inside(state: EventState, call: Call) -> Generator[object, None, None]:
     refuse_own(state, call)
     blocks = asyncio.current_task() is call.task
     _enter(state, call, blocks=blocks)
@@ -103,7 +103,7 @@ def _take_out_of_turn(state: EventState, call: Call) -> bool:
     return begun_before
 
 
-def _until_completed(state: EventState) -> Generator[Any, None, None]:
+def _until_completed(state: EventState) -> Generator[object, None, None]:
     while state.open_work:
         if state.debt is not None:
             state.debt.flush()
@@ -141,7 +141,7 @@ def refuse_own(state: EventState, call: Call) -> None:
         if ancestor is state:
             raise DeadlockError(
                 f"handler {call.handler_name} would wait for itself: the awaited event completes only after "
-                "this handler has returned; await it outside, or in a task that outlives the handler"
+                + "this handler has returned; await it outside, or in a task that outlives the handler"
             )
         ancestor = ancestor.parent
 
@@ -159,7 +159,7 @@ def _refuse_circle(state: EventState, call: Call) -> None:
             if running is call:
                 raise DeadlockError(
                     f"handler {call.handler_name} awaits an event whose own handlers wait for this handler; "
-                    "let one of the two not await the other"
+                    + "let one of the two not await the other"
                 )
             if running.waiting_for is not None:
                 todo.append(running.waiting_for)

@@ -136,7 +136,10 @@ async def test_where_since_and_until_choose_events(tmp_path: Path) -> None:
     shop = Shop(EventBus())
     bus = shop.open()
     report = await bus.replay(
-        path, since=START + timedelta(minutes=2), until="2026-01-01T00:07:00", where=lambda event: event.number % 2 == 0
+        path,
+        since=START + timedelta(minutes=2),
+        until="2026-01-01T00:07:00",
+        where=lambda event: isinstance(event, Ordered) and event.number % 2 == 0,
     )
     assert [one for one in shop.seen if one.startswith("pack")] == ["pack 2", "pack 4", "pack 6"]
     assert (report.chosen, report.replayed) == (3, 3)
