@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias
 import attrs
 from typing_extensions import ParamSpec
 
-from bubus._callables import is_coroutine_function
+from bubus._callables import as_coroutine_function
 from bubus._tree import describe_error, describe_value, escape
 from bubus.errors import MiddlewareError
 
@@ -233,7 +233,7 @@ def _checked(middleware: object, others: Sequence[Middleware]) -> Middleware:
     if any(middleware is other for other in others):
         raise MiddlewareError(f"{describe_value(middleware)} is given twice: it would be told everything twice")
     for method, hook in ((_EVENT, middleware.on_event_change), (_RESULT, middleware.on_event_result_change)):
-        if is_coroutine_function(hook):
+        if as_coroutine_function(hook) is not None:
             raise MiddlewareError(
                 f"{_name(middleware, method)} is a coroutine function, which nobody awaits; {_REMEDY}"
             )
