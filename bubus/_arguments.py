@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
@@ -12,6 +12,7 @@ from bubus._config import by_name, settings_of
 from bubus._framework import CHECKS, EXACT
 from bubus._functions import applied, reread
 from bubus._marks import FieldSerializer, FieldValidator
+from bubus._narrow import Factory, attribute, is_factory, method
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bubus._mode import Mode
     from bubus._types import Check
 
-_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
 _NOTHING: Final[frozenset[type]] = frozenset()
 
 
@@ -31,7 +31,7 @@ _NOTHING: Final[frozenset[type]] = frozenset()
 class Argument:
     """A field as the constructor sees it."""
 
-    attribute: attrs.Attribute[Any]
+    attribute: attrs.Attribute[object]
     check: Check
     exact: frozenset[type] | None
     """Values of exactly these types need no check; None: no value does."""
@@ -58,9 +58,9 @@ class Argument:
         return self.lookups == ((self.name,),)
 
     @property
-    def converter(self) -> Any:
+    def converter(self) -> object:
         """The converter of attrs, or None."""
-        return cast("Any", self.attribute.converter)  # pyright: ignore[reportUnknownMemberType] - generic without arguments in attrs
+        return attribute(self.attribute, "converter")
 
     @property
     def converts(self) -> bool:
@@ -73,10 +73,10 @@ class Argument:
         return self.attribute.default is not attrs.NOTHING
 
     @property
-    def factory(self) -> Any:
+    def factory(self) -> Factory | None:
         """The factory for the default if it wants the event itself, else None."""
-        default: Any = self.attribute.default
-        return default if isinstance(default, _FACTORY) and default.takes_self else None
+        default: object = self.attribute.default
+        return default if is_factory(default) and default.takes_self else None
 
     def where(self, lookup: Path) -> Path:
         """Return the place that faults of a value found at *lookup* are told at."""
@@ -96,31 +96,31 @@ class Argument:
 class Situation:
     """What the fields of a class have in common."""
 
-    cls: Any
+    cls: type
     marks: Mapping[str, Mark]
     mode: Mode
 
     @property
-    def config(self) -> Any:
+    def config(self) -> Mapping[str, object]:
         """`model_config` of the class."""
-        return self.cls.model_config
+        return cast("Mapping[str, object]", attribute(self.cls, "model_config"))
 
 
-def argument(here: Situation, attribute: attrs.Attribute[Any], info: FieldInfo, *, redeclared: bool) -> Argument:
+def argument(here: Situation, field: attrs.Attribute[object], info: FieldInfo, *, redeclared: bool) -> Argument:
     """
     Return a field as the constructor of its class for one mode sees it.
 
     Raises:
         DefinitionError: If its type cannot be checked, or a validator cannot be called.
     """
-    validator = _with_functions(here, attribute.name, _validator(here, attribute.name, info, redeclared=redeclared))
+    validator = _with_functions(here, field.name, _validator(here, field.name, info, redeclared=redeclared))
     checks_default = here.config.get("validate_default") if info.validate_default is None else info.validate_default
     return Argument(
-        attribute,
+        field,
         validator.check,
         validator.exact,
         info,
-        lookups(attribute, info, here.config, here.mode),
+        lookups(field, info, here.config, here.mode),
         asks=validator.asks,
         checks_default=bool(checks_default),
         by_alias=bool(here.config.get("loc_by_alias", True)),
@@ -150,7 +150,7 @@ def _with_functions(here: Situation, name: str, validator: Validator) -> Validat
             continue
         doubted = here.mode.doubts(mark.mode)
         if doubted or here.mode.calls(mark.mode):
-            made, asks = applied(validator.check, getattr(here.cls, function), mark.mode, _owner(here, name))
+            made, asks = applied(validator.check, method(here.cls, function), mark.mode, _owner(here, name))
             check = reread(validator.check, made) if doubted else made
             validator = attrs.evolve(validator, check=check, exact=_NOTHING, in_c=False, asks=asks or validator.asks)
     return validator
@@ -161,12 +161,14 @@ def is_meant(name: str, fields: tuple[str, ...]) -> bool:
     return name in fields or ("*" in fields and name not in CHECKS)
 
 
-def lookups(attribute: attrs.Attribute[Any], info: FieldInfo, config: Any, mode: Mode) -> tuple[Path, ...]:
+def lookups(
+    field: attrs.Attribute[object], info: FieldInfo, config: Mapping[str, object], mode: Mode
+) -> tuple[Path, ...]:
     """Return where a value for a field is looked for; in what bubus wrote itself, by its name first."""
-    name: Path = (attribute.name,)
+    name: Path = (field.name,)
     alias = info.validation_alias or info.alias
     if not alias:
-        return ((attribute.alias or attribute.name,),)
+        return ((field.alias or field.name,),)
     paths: tuple[Path, ...] = ((alias,),) if isinstance(alias, str) else alias
     by_alias = config.get("validate_by_alias") is not False if mode.by_alias is None else mode.by_alias
     if not by_alias:
@@ -190,5 +192,5 @@ def check_marks(cls: type, marks: Mapping[str, Mark], infos: Mapping[str, FieldI
             if missing:
                 raise DefinitionError(
                     f"{cls.__qualname__}.{function} names {', '.join(missing)}, which is no field; correct the name, "
-                    "or pass check_fields=False if only subclasses have it"
+                    + "or pass check_fields=False if only subclasses have it"
                 )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
 from bubus._construct import SET, check_argument, check_asking, hides_input, info_maker, public
 from bubus._faults import Fault, Invalid, fault, refuse
 from bubus._mode import LAX
-from bubus._narrow import kind_of
-from bubus._whole import Build, around, told, with_before
+from bubus._whole import around, told, with_before
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bubus._field_info import FieldInfo
+    from bubus._shape import Build, EventShape
 
-def guards(cls: Any, infos: Mapping[str, Any]) -> bool:
+
+def guards(cls: type[EventShape], infos: Mapping[str, FieldInfo]) -> bool:
     """Tell whether assignments to events of *cls* are anything but assignments."""
     config = cls.model_config
     return bool(
@@ -24,14 +26,14 @@ def guards(cls: Any, infos: Mapping[str, Any]) -> bool:
     )
 
 
-def assign(event: Any, name: str, value: Any) -> None:
+def assign(event: EventShape, name: str, value: object) -> None:
     """
     Assign *value* to an attribute, as the class of *event* allows.
 
     Raises:
         ValidationError: If the event or the field is frozen, or the value does not fit; the old value stays.
     """
-    cls: Any = kind_of(event)
+    cls = type(event)
     blueprint = cls.__event_blueprint__
     if name.startswith("_"):
         object.__setattr__(event, name, value)
@@ -47,7 +49,7 @@ def assign(event: Any, name: str, value: Any) -> None:
         _refuse(cls, [fault("no_such_attribute", value, attribute=name).under(name)])
 
 
-def delete(event: Any, name: str) -> None:
+def delete(event: EventShape, name: str) -> None:
     """
     Delete an attribute.
 
@@ -59,7 +61,7 @@ def delete(event: Any, name: str) -> None:
     object.__delattr__(event, name)
 
 
-def refuse_frozen(cls: Any, name: str, value: object) -> None:
+def refuse_frozen(cls: type[EventShape], name: str, value: object) -> None:
     """
     Refuse to change what is frozen.
 
@@ -73,7 +75,7 @@ def refuse_frozen(cls: Any, name: str, value: object) -> None:
         _refuse(cls, [fault("frozen_field", value).under(name)])
 
 
-def _refuse(cls: Any, faults: list[Fault]) -> None:
+def _refuse(cls: type[EventShape], faults: list[Fault]) -> None:
     raise refuse(cls.__name__, faults, hide_input=hides_input(cls))
 
 
@@ -81,32 +83,33 @@ def _refuse(cls: Any, faults: list[Fault]) -> None:
 class _Pending:
     """An assignment that the validators of the whole event are told of."""
 
-    event: Any
+    event: EventShape
     name: str
-    value: Any
+    value: object
 
 
-def _assign_checked(event: Any, name: str, value: Any) -> None:
-    cls: Any = kind_of(event)
+def _assign_checked(event: EventShape, name: str, value: object) -> None:
+    cls = type(event)
     values = event.__dict__
     before = dict(values)
     try:
-        told(cls, LAX, _assigner(cls), event, _Pending(event, name, value))
+        _ = told(cls, LAX, _assigner(cls), event, _Pending(event, name, value))
     except BaseException:
         values.clear()
         values.update(before)
         raise
 
 
-def _assigner(cls: Any) -> Build:
+def _assigner(cls: type[EventShape]) -> Build:
     """Return what assigns, with all validators of the whole event."""
     found: Build | None = cls.__dict__.get("__event_assigner__")
     if found is None:
         marks = cls.__event_blueprint__.marks
         announce = with_before(cls, lambda data, _: data, marks, LAX)
 
-        def assign_now(_: Any, pending: _Pending) -> Any:
-            announce({**public(pending.event), pending.name: pending.value}, None)
+        def assign_now(_: object, assignment: object) -> object:
+            pending = cast("_Pending", assignment)
+            _ = announce({**public(pending.event), pending.name: pending.value}, None)
             _set(cls, pending)
             return pending.event
 
@@ -114,7 +117,7 @@ def _assigner(cls: Any) -> Build:
     return found
 
 
-def _set(cls: Any, pending: _Pending) -> None:
+def _set(cls: type[EventShape], pending: _Pending) -> None:
     """Check a value and assign it."""
     index, argument = cls.__event_blueprint__.argument(pending.name)
     values = pending.event.__dict__

@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, cast
 
 import attrs
 
 from bubus._config import KEYS
 from bubus._foreign import translated
 from bubus._marks import Mark, Marked
+from bubus._narrow import namespace_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class _Marking(Protocol):
+    """The part of `bubus._define.Blueprint` that is needed here."""
+
+    @property
+    def own_marks(self) -> Mapping[str, Mark]: ...
 
 
 @attrs.frozen(slots=True, eq=False)
 class Body:
     """What a class is made from."""
 
-    namespace: dict[str, Any]
+    namespace: dict[str, object]
     """Its body, with each decorated function in its own place."""
 
     marks: dict[str, Mark]
     """What decorators left, by the names of the functions."""
 
-    config: dict[str, Any]
+    config: dict[str, object]
     """Its own settings, from `model_config` and from behind its bases."""
 
 
-def opened(namespace: Mapping[str, Any], options: dict[str, Any]) -> Body:
+def opened(namespace: Mapping[str, object], options: dict[str, object]) -> Body:
     """Take a class body apart; settings are taken out of *options*, what stands behind the bases."""
     values = {name: translated(value) for name, value in namespace.items()}
     marks = {name: value.mark for name, value in values.items() if isinstance(value, Marked)}
     functions = {name: value.function if isinstance(value, Marked) else value for name, value in values.items()}
     behind = {key: options.pop(key) for key in [*options] if key in KEYS}
-    return Body(functions, marks, {**values.get("model_config", {}), **behind})
+    written = cast("Mapping[str, object]", values.get("model_config", {}))
+    return Body(functions, marks, {**written, **behind})
 
 
 def collected_marks(cls: type, own: Mapping[str, Mark]) -> dict[str, Mark]:
     """Return the marks of a class by the names of their functions: those of its bases and its *own*."""
     found: dict[str, Mark] = {}
     for base in reversed(cls.__mro__[1:]):
-        blueprint: Any = base.__dict__.get("__event_blueprint__")
+        blueprint: _Marking | None = base.__dict__.get("__event_blueprint__")
         if blueprint is not None:
             found.update(blueprint.own_marks)
         else:  # a plain mixin
-            mixed = {name: translated(value) for name, value in vars(base).items()}
+            mixed = {name: translated(value) for name, value in namespace_of(base).items()}
             found.update({name: value.mark for name, value in mixed.items() if isinstance(value, Marked)})
     return {**found, **own}
 

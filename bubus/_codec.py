@@ -10,22 +10,23 @@ from __future__ import annotations
 import math
 import re
 from sys import modules
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import msgspec
 
 from bubus._faults import Invalid, fault, in_json_words, refuse
 from bubus._mode import WIRE
-from bubus._narrow import is_dict, is_list_or_tuple
+from bubus._narrow import is_dict, is_list_or_tuple, to_builtins
 from bubus._versions import up_to_date
 from bubus._wire_fields import field_writers, result_writer
 from bubus._wire_values import write_unknown
 from bubus.errors import EncodeError, InvalidEvent, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bubus._mode import Mode
+    from bubus._shape import EventShape
 
 MAX_DEPTH: Final = 128
 """Deepest nesting that is written or read; a decoder in C may crash on less than its input's size."""
@@ -37,12 +38,21 @@ _TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTA
 _DEL, _BRACKET, _BRACE = b"\x7f[{"  # as numbers: looking for those is several times as fast as for bytes
 _HIDDEN: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
 
+_E = TypeVar("_E", bound="EventShape")
+
 _encoder: Final = msgspec.json.Encoder(enc_hook=write_unknown)
 _encode: Final = _encoder.encode
-_decoder: Final = msgspec.json.Decoder()
+_decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder(object).decode
 
 
-def encode(event: Any) -> bytes:
+class Written(Protocol):
+    """The part of an event that is needed here beside its ``__dict__``."""
+
+    @property
+    def event_parent_id(self) -> str | None: ...
+
+
+def encode(event: Written) -> bytes:
     """
     Return *event* as one line of JSON, without the newline.
 
@@ -62,13 +72,12 @@ def encode(event: Any) -> bytes:
     return data if data.isascii() and _DEL not in data else _HIDDEN.sub(_escaped, data)
 
 
-def as_builtins(event: Any) -> dict[str, Any]:
+def as_builtins(event: object) -> dict[str, object]:
     """Return what `encode` writes of *event*, in JSON's types."""
-    found: dict[str, Any] = msgspec.to_builtins(_as_written(event), enc_hook=write_unknown)
-    return found
+    return cast("dict[str, object]", to_builtins(_as_written(event), enc_hook=write_unknown))
 
 
-def encode_result(value: object, annotation: Any, max_depth: int) -> bytes:
+def encode_result(value: object, annotation: object, max_depth: int) -> bytes:
     """
     Return a result of type *annotation* as JSON; control characters of C1 and line separators may stand in it raw.
 
@@ -90,7 +99,7 @@ def encode_result(value: object, annotation: Any, max_depth: int) -> bytes:
     return data
 
 
-def _as_written(event: Any) -> Any:
+def _as_written(event: object) -> object:
     """Return *event*, or its fields where some are written as their types say."""
     return dict(_fields(event)) if field_writers(type(event)) else event
 
@@ -99,21 +108,23 @@ def _escaped(match: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(match[0].decode())
 
 
-def _fields(event: Any) -> Iterator[tuple[str, Any]]:
+def _fields(event: object) -> Iterator[tuple[str, object]]:
     """Yield the name of each field and extra, and what is written for it."""
     writers = field_writers(type(event))
-    for name, value in event.__dict__.items():
+    values: dict[str, object] = event.__dict__
+    for name, value in values.items():
         if not name.startswith("_"):
             yield name, writers[name](value) if name in writers else value
 
 
-def _explain(event: Any, error: BaseException) -> EncodeError:
+def _explain(event: object, error: BaseException) -> EncodeError:
     """Return the error that names the field that could not be written."""
     writers = field_writers(type(event))
-    for name in [name for name in event.__dict__ if not name.startswith("_")]:
-        value = event.__dict__[name]
+    values: dict[str, object] = event.__dict__
+    for name in [name for name in values if not name.startswith("_")]:
+        value = values[name]
         try:
-            _encoder.encode(writers[name](value) if name in writers else value)
+            _ = _encoder.encode(writers[name](value) if name in writers else value)
         except RecursionError:
             return EncodeError(f"{type(event).__name__}.{name} contains itself, or is nested deeper than {MAX_DEPTH}")
         except (TypeError, ValueError, OverflowError) as cause:
@@ -121,7 +132,7 @@ def _explain(event: Any, error: BaseException) -> EncodeError:
     return EncodeError(f"{type(event).__name__}: {error}")
 
 
-def _refuse_deep_fields(event: Any) -> None:
+def _refuse_deep_fields(event: object) -> None:
     deep = (name for name, value in _fields(event) if depth_exceeds(_encoder.encode(value), MAX_DEPTH - 1))
     raise EncodeError(f"{type(event).__name__}.{next(deep)} is nested deeper than {MAX_DEPTH}")
 
@@ -145,22 +156,22 @@ def depth_exceeds(data: bytes, limit: int) -> bool:
     return False
 
 
-def _nones(event: Any) -> int:
+def _nones(event: object) -> int:
     return sum(value is None for _, value in _fields(event))
 
 
-def _refuse_nan(event: Any) -> None:
+def _refuse_nan(event: object) -> None:
     for name, value in _fields(event):
         _refuse_nan_in(value, f"{type(event).__name__}.{name}")
 
 
 def _refuse_nan_in(value: object, name: str) -> None:
-    for number, path in _numbers(msgspec.to_builtins(value, enc_hook=write_unknown), name):
+    for number, path in _numbers(to_builtins(value, enc_hook=write_unknown), name):
         if not math.isfinite(number):
             raise EncodeError(f"{path} is {number}, for which JSON has no number; use None")
 
 
-def _numbers(value: Any, path: str) -> Iterator[tuple[float, str]]:
+def _numbers(value: object, path: str) -> Iterator[tuple[float, str]]:
     if isinstance(value, float):
         yield value, path
     elif is_dict(value):
@@ -171,7 +182,7 @@ def _numbers(value: Any, path: str) -> Iterator[tuple[float, str]]:
             yield from _numbers(item, f"{path}[{index}]")
 
 
-def decode(data: bytes, cls: Any) -> Any:
+def decode(data: bytes, cls: type[_E]) -> _E:
     """
     Return the event of class *cls* that `encode`, or plain msgspec, wrote, also an older version of it.
 
@@ -189,7 +200,7 @@ class Unreadable(ValueError):  # noqa: N818 - says what the bytes are
     """Bytes are no JSON object, or one that is not read."""
 
 
-def read_object(data: bytes | str) -> dict[str, Any]:
+def read_object(data: bytes | str) -> dict[str, object]:
     """
     Return the JSON object in *data*.
 
@@ -199,10 +210,10 @@ def read_object(data: bytes | str) -> dict[str, Any]:
     found = read_json(data)
     if not is_dict(found):
         raise Unreadable(f"it is no JSON object, but {type(found).__name__}")
-    return found
+    return cast("dict[str, object]", found)
 
 
-def read_json(data: bytes | bytearray | str) -> Any:
+def read_json(data: bytes | bytearray | str) -> object:
     """
     Return what *data* says.
 
@@ -213,12 +224,12 @@ def read_json(data: bytes | bytearray | str) -> Any:
         raw = data.encode() if isinstance(data, str) else bytes(data)
         if is_too_deep(raw, MAX_DEPTH):
             raise Unreadable(f"it is nested deeper than {MAX_DEPTH}")
-        return _decoder.decode(raw)
+        return _decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError) as error:
         raise Unreadable(str(error)) from error
 
 
-def validate_json(data: bytes | bytearray | str, cls: Any, mode: Mode) -> Any:
+def validate_json(data: bytes | bytearray | str, cls: type[_E], mode: Mode) -> _E:
     """
     Return the event of class *cls* in JSON as pydantic reads it.
 

@@ -15,12 +15,13 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, SupportsFloat, cast
+from typing import TYPE_CHECKING, Final, SupportsFloat, cast
 from uuid import UUID
 
 import attrs
 
 from bubus._faults import Invalid, fail
+from bubus._narrow import attribute
 from bubus._temporal import (
     lax_date,
     lax_datetime,
@@ -37,6 +38,8 @@ from bubus._temporal import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bubus._types import Check
 
 _INT_TEXT: Final = re.compile(r"\s*([+-]?[0-9]+(?:_[0-9]+)*)(?:\.0+)?\s*")
@@ -76,8 +79,8 @@ def lax_int(value: object) -> int:
         return int(value)
     if (text := _text(value, "int_parsing")) is not None:
         return _int_from_text(text, value)
-    if isinstance(value, enum.Enum) and isinstance(value.value, int):
-        return int(value.value)
+    if isinstance(value, enum.Enum) and isinstance(own := attribute(value, "value"), int):
+        return int(own)
     return _int_from_number(value)
 
 
@@ -91,7 +94,7 @@ def _int_from_text(text: str, value: object) -> int:
 
 
 def _int_from_number(value: object) -> int:
-    index = getattr(value, "__index__", None)
+    index: Callable[[], int] | None = getattr(value, "__index__", None)
     if index is not None and not isinstance(value, type):
         return int(index())
     number = _float_or_none(value)
@@ -176,7 +179,7 @@ def _bool_from_text(text: str, value: object) -> bool:
 def strict_str(value: object) -> str:
     """Accept a str; a subclass' instance becomes a plain str."""
     if isinstance(value, enum.Enum) and isinstance(value, str):
-        return str.__str__(value.value)
+        return str(attribute(value, "value"))
     if isinstance(value, str):
         return str.__str__(value)
     return fail("string_type", value)
@@ -190,7 +193,7 @@ def lax_str(value: object) -> str:
         except UnicodeDecodeError:
             fail("string_unicode", value)
     if isinstance(value, enum.Enum) and not isinstance(value, str):
-        return str(value.value)
+        return str(attribute(value, "value"))
     return strict_str(value)
 
 
@@ -313,7 +316,7 @@ def _plain(kind: type, label: str, strict: Check, lax: Check, json: Check | None
     return Scalar(label, strict, json or strict, lax, frozenset({kind}))
 
 
-SCALARS: Final[dict[Any, Scalar]] = {
+SCALARS: Final[dict[object, Scalar]] = {
     int: _plain(int, "int", strict_int, lax_int),
     float: _plain(float, "float", strict_float, lax_float),
     bool: _plain(bool, "bool", strict_bool, lax_bool),
@@ -360,7 +363,7 @@ JSON_BYTES: Final = {
 def number_or_text(check: Check) -> Check:
     """Return a check for text that takes numbers, too."""
 
-    def numbers_too(value: Any) -> Any:
+    def numbers_too(value: object) -> object:
         is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
         return check(str(value) if is_number else value)
 
@@ -370,7 +373,7 @@ def number_or_text(check: Check) -> Check:
 def any_decimal(check: Check) -> Check:
     """Return a check for Decimals that takes infinities and NaN, too."""
 
-    def not_finite_too(value: Any) -> Any:
+    def not_finite_too(value: object) -> object:
         try:
             return check(value)
         except Invalid as invalid:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import attrs
 from typing_extensions import TypedDict
 
+from bubus._narrow import attrs_fields, made
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ConfigDict(TypedDict, total=False):
     ser_json_inf_nan: Literal["null", "constants", "strings"]
     """How it writes infinities and NaN."""
 
-    json_schema_extra: Any
+    json_schema_extra: object
     """A dict for the JSON schema, or a function that changes the schema's dict."""
 
     hide_input_in_errors: bool
@@ -115,7 +116,7 @@ _CHOICES: Final[dict[str, tuple[object, ...]]] = {
         _FLAG,
     ),
 }
-_OTHERS: Final[dict[str, Callable[[Any], bool]]] = {
+_OTHERS: Final[dict[str, Callable[[object], bool]]] = {
     "title": lambda value: value is None or isinstance(value, str),
     "alias_generator": lambda value: value is None or callable(value),
     "str_min_length": lambda value: type(value) is int and value >= 0,
@@ -144,36 +145,37 @@ class Settings:
 
 
 DEFAULT: Final = Settings()
-_SETTINGS: Final = tuple(field.name for field in attrs.fields(Settings))
+_SETTINGS: Final = tuple(field.name for field in attrs_fields(Settings))
 
 
-def settings_of(config: Mapping[str, Any]) -> Settings:
+def settings_of(config: Mapping[str, object]) -> Settings:
     """Return what *config* says of types."""
-    return Settings(**{name: config[name] for name in _SETTINGS if name in config})
+    return made(Settings, {name: config[name] for name in _SETTINGS if name in config})
 
 
-def merged_config(cls: type, own: Mapping[str, Any]) -> ConfigDict:
+def merged_config(cls: type, own: Mapping[str, object]) -> ConfigDict:
     """
     Return the settings of a new class: its *own* ones over those of its bases.
 
     Raises:
         DefinitionError: If a setting is unknown, or two contradict each other.
     """
-    merged: dict[str, Any] = {}
+    merged: dict[str, object] = {}
     for base in reversed(cls.__mro__[1:]):
-        merged.update(base.__dict__.get("model_config", {}))
+        inherited: Mapping[str, object] | None = base.__dict__.get("model_config")
+        merged.update(inherited or {})
     for key, value in own.items():
         _check(cls, key, value)
         merged[key] = value
     if merged.get("validate_by_alias") is False and not by_name(merged):
         raise DefinitionError(
             f"{cls.__qualname__}.model_config: with validate_by_alias=False fields are found by name; "
-            "set validate_by_name=True"
+            + "set validate_by_name=True"
         )
-    return cast("ConfigDict", merged)
+    return cast("ConfigDict", cast("object", merged))
 
 
-def by_name(config: Mapping[str, Any]) -> bool:
+def by_name(config: Mapping[str, object]) -> bool:
     """Tell whether arguments are taken by the names of fields that have an alias."""
     return bool(config.get("validate_by_name", config.get("populate_by_name", False)))
 

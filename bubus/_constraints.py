@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import operator
 import re
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from bubus._coerce import any_decimal, number_or_text
 from bubus._faults import Fault, Invalid, call_user, fail
 from bubus._field_info import FieldInfo
 from bubus._foreign import translated
 from bubus._marks import ValueSerializer, ValueValidator
-from bubus._narrow import kind_of
+from bubus._narrow import attribute, kind_of
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ _FLOAT_SLACK: Final = 1e9  # a float may miss a multiple by a billionth of itsel
 _COLLECTIONS: Final = {list: "List", tuple: "Tuple", set: "Set", frozenset: "Frozenset", dict: "Dictionary"}
 
 
-Steps: TypeAlias = dict[str, Any]
+Steps: TypeAlias = dict[str, object]
 """Limits by name; ``func`` is a list."""
+
+Step: TypeAlias = "Callable[..., None]"
+"""Checks one limit: takes what the type made of a value, which is of the type that the limit is for, and the value."""
 
 
 def is_constraint(item: object) -> bool:
@@ -36,9 +40,9 @@ def is_constraint(item: object) -> bool:
     return type(item).__module__ in _SOURCES and not isinstance(item, ValueSerializer | ValueValidator)
 
 
-def grouped(items: Iterable[Any]) -> Iterator[list[Any]]:
+def grouped(items: Iterable[object]) -> Iterator[list[object]]:
     """Yield what in the items of an Annotated changes its check: limits that stand together, and single functions."""
-    group: list[Any] = []
+    group: list[object] = []
     for item in _opened(items):
         if is_constraint(item):
             group.append(item)
@@ -51,7 +55,7 @@ def grouped(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield group
 
 
-def _opened(items: Iterable[Any]) -> Iterator[Any]:
+def _opened(items: Iterable[object]) -> Iterator[object]:
     """Yield items in the words of bubus, those of a `Field` one by one."""
     for item in map(translated, items):
         if isinstance(item, FieldInfo):
@@ -60,20 +64,20 @@ def _opened(items: Iterable[Any]) -> Iterator[Any]:
             yield item
 
 
-def limits_in(items: Iterable[Any]) -> Steps:
+def limits_in(items: Iterable[object]) -> Steps:
     """Return the limits among *items*, in the order they are checked; of several of a name the last one counts."""
     parts = [part for item in items for part in _parts(item)]
     found = {name: getattr(part, name) for part in parts for name in _READ if getattr(part, name, None) is not None}
     if "func" in found:
-        found["func"] = [part.func for part in parts if getattr(part, "func", None) is not None]
+        found["func"] = [func for part in parts if (func := cast("object", getattr(part, "func", None))) is not None]
     if "max_digits" in found or "decimal_places" in found:
         found["digits"] = (found.get("max_digits"), found.get("decimal_places"))
     return {name: found[name] for name in _NAMES if name in found}
 
 
-def _parts(item: Any) -> Iterable[Any]:
+def _parts(item: object) -> Iterable[object]:
     """Return what a group such as annotated_types.Interval consists of, or the item itself."""
-    return iter(item) if hasattr(item, "__iter__") else [item]
+    return cast("Iterable[object]", item) if hasattr(item, "__iter__") else [item]
 
 
 def common_limits(kind: type, settings: Settings) -> Steps:
@@ -83,7 +87,7 @@ def common_limits(kind: type, settings: Settings) -> Steps:
         found["allow_inf_nan"] = False
     if kind is str:
         words = {"strip_whitespace", "to_lower", "to_upper", "min_length", "max_length"}
-        found = {word: value for word in words if (value := getattr(settings, f"str_{word}"))}
+        found = {word: value for word in words if (value := attribute(settings, f"str_{word}"))}
         if settings.coerce_numbers_to_str:
             found["coerce_numbers_to_str"] = True
     return found
@@ -98,7 +102,7 @@ def adapted(kind: type, check: Check, limits: Steps, *, convert: bool) -> Check:
     return check
 
 
-def refuse_useless(owner: str, kind: Any, limits: Steps) -> None:
+def refuse_useless(owner: str, kind: object, limits: Steps) -> None:
     """
     Refuse limits that no value of a type can have.
 
@@ -108,7 +112,7 @@ def refuse_useless(owner: str, kind: Any, limits: Steps) -> None:
     fitting = next((words for kinds, words in _FITTING if kind in kinds), None)
     useless = [] if fitting is None else sorted(limits.keys() - fitting)
     if useless:
-        raise DefinitionError(f"{owner}: {', '.join(useless)} cannot limit {kind.__name__}; remove it")
+        raise DefinitionError(f"{owner}: {', '.join(useless)} cannot limit {attribute(kind, '__name__')}; remove it")
 
 
 def limited(check: Check, limits: Steps) -> Check:
@@ -124,7 +128,7 @@ def limited(check: Check, limits: Steps) -> Check:
         raise DefinitionError(f"{limits} are no limits: {error}") from error
     before, after = _changes(limits, _FIRST), _changes(limits, _LAST)
 
-    def limited_check(value: Any) -> Any:
+    def limited_check(value: object) -> object:
         result = check(value)
         if result is None:
             return None
@@ -139,11 +143,11 @@ def limited(check: Check, limits: Steps) -> Check:
     return limited_check
 
 
-_FIRST: Final[dict[str, Callable[[Any], Any]]] = {"strip_whitespace": str.strip}
-_LAST: Final[dict[str, Callable[[Any], Any]]] = {"to_lower": str.lower, "to_upper": str.upper}
+_FIRST: Final[dict[str, Callable[..., object]]] = {"strip_whitespace": str.strip}
+_LAST: Final[dict[str, Callable[..., object]]] = {"to_lower": str.lower, "to_upper": str.upper}
 
 
-def _changes(limits: Steps, known: dict[str, Callable[[Any], Any]]) -> list[Callable[[Any], Any]]:
+def _changes(limits: Steps, known: dict[str, Callable[..., object]]) -> list[Callable[..., object]]:
     return [change for name, change in known.items() if limits.get(name)]
 
 
@@ -161,15 +165,15 @@ def _spelled(span: dt.timedelta) -> str:
     return " and ".join(f"{number} {name}{'s' * (number != 1)}" for number, name in words if number) or "0 seconds"
 
 
-def _printed(limit: Any) -> Any:
+def _printed(limit: object) -> object:
     if isinstance(limit, dt.timedelta):
         return _spelled(limit)
     return limit.isoformat().replace("+00:00", "Z") if isinstance(limit, dt.date | dt.time) else limit
 
 
-def _comparison(kind: str, fits: Callable[[Any, Any], bool]) -> Callable[[str, Any], Callable[[Any, Any], None]]:
-    def make(name: str, limit: Any) -> Callable[[Any, Any], None]:
-        def step(result: Any, value: Any) -> None:
+def _comparison(kind: str, fits: Callable[..., object]) -> Callable[[str, object], Step]:
+    def make(name: str, limit: object) -> Step:
+        def step(result: object, value: object) -> None:
             try:
                 fit = fits(result, limit)
             except TypeError as error:
@@ -183,7 +187,8 @@ def _comparison(kind: str, fits: Callable[[Any, Any], bool]) -> Callable[[str, A
     return make
 
 
-def _is_multiple(result: Any, factor: Any) -> bool:
+def _is_multiple(result: float, factor: float) -> bool:
+    """Tell whether a number, which may be a Decimal, is a multiple of another."""
     if not isinstance(result, float):
         return bool(result % factor == 0)
     rest = abs(result % factor)
@@ -191,10 +196,10 @@ def _is_multiple(result: Any, factor: Any) -> bool:
     return bool(rest <= slack or abs(rest - factor) <= slack)
 
 
-def _length(name: str, limit: int) -> Callable[[Any, Any], None]:
+def _length(name: str, limit: int) -> Step:
     short = name == "min_length"
 
-    def step(result: Sized, value: Any) -> None:
+    def step(result: Sized, value: object) -> None:
         length = len(result)
         if length >= limit if short else length <= limit:
             return
@@ -208,26 +213,26 @@ def _length(name: str, limit: int) -> Callable[[Any, Any], None]:
     return step
 
 
-def _pattern(_: str, limit: str | re.Pattern[str]) -> Callable[[Any, Any], None]:
+def _pattern(_: str, limit: str | re.Pattern[str]) -> Step:
     expression = re.compile(limit)
 
-    def step(result: str, value: Any) -> None:
+    def step(result: str, value: object) -> None:
         if expression.search(result) is None:
             fail("string_pattern_mismatch", value, pattern=expression.pattern)
 
     return step
 
 
-def _zone(_: str, aware: Any) -> Callable[[Any, Any], None]:
-    def step(result: dt.datetime | dt.time, value: Any) -> None:
+def _zone(_: str, aware: object) -> Step:
+    def step(result: dt.datetime | dt.time, value: object) -> None:
         if (result.tzinfo is not None) is not bool(aware):
             fail("timezone_aware" if aware else "timezone_naive", value)
 
     return step
 
 
-def _predicates(_: str, functions: list[Callable[[Any], object]]) -> Callable[[Any, Any], None]:
-    def step(result: Any, value: Any) -> None:
+def _predicates(_: str, functions: list[Callable[[object], object]]) -> Step:
+    def step(result: object, value: object) -> None:
         for function in functions:
             if not call_user(function, value, result):
                 fail("predicate_failed", value, name=repr(getattr(function, "__qualname__", repr(function))))
@@ -235,8 +240,8 @@ def _predicates(_: str, functions: list[Callable[[Any], object]]) -> Callable[[A
     return step
 
 
-def _finite(_: str, allowed: bool) -> Callable[[Any, Any], None]:
-    def step(result: Any, value: Any) -> None:
+def _finite(_: str, allowed: bool) -> Step:
+    def step(result: float, value: object) -> None:
         if not allowed and not math.isfinite(result):
             fail("finite_number", value)
 
@@ -246,11 +251,11 @@ def _finite(_: str, allowed: bool) -> Callable[[Any, Any], None]:
 _EXACTLY: Final = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
-def _digits(_: str, limits: tuple[int | None, int | None]) -> Callable[[Any, Any], None]:
+def _digits(_: str, limits: tuple[int | None, int | None]) -> Step:
     """Count digits as pydantic does: zeros of an exponent count, those before the first digit do not."""
     most, places = limits
 
-    def step(result: Decimal, value: Any) -> None:
+    def step(result: Decimal, value: object) -> None:
         digits, behind = _counted(result)
         if most is not None and digits > most:
             fail("decimal_max_digits", value, max_digits=most)
@@ -271,14 +276,14 @@ def _counted(number: Decimal) -> tuple[int, int]:
     return max(len(digits) + max(0, exponent), behind), behind
 
 
-_STEPS: Final[dict[str, Callable[[str, Any], Callable[[Any, Any], None]]]] = {
+_STEPS: Final[dict[str, Callable[..., Step]]] = {
     "allow_inf_nan": _finite,
     "digits": _digits,
     "multiple_of": _comparison("multiple_of", _is_multiple),
-    "le": _comparison("less_than_equal", lambda result, limit: result <= limit),
-    "lt": _comparison("less_than", lambda result, limit: result < limit),
-    "ge": _comparison("greater_than_equal", lambda result, limit: result >= limit),
-    "gt": _comparison("greater_than", lambda result, limit: result > limit),
+    "le": _comparison("less_than_equal", operator.le),
+    "lt": _comparison("less_than", operator.lt),
+    "ge": _comparison("greater_than_equal", operator.ge),
+    "gt": _comparison("greater_than", operator.gt),
     "min_length": _length,
     "max_length": _length,
     "pattern": _pattern,
@@ -299,11 +304,14 @@ _ANY: Final = frozenset({"strict", "func"})
 _NUMBER: Final = _ANY | {"multiple_of", "le", "lt", "ge", "gt", "allow_inf_nan"}
 _MOMENT: Final = _ANY | {"le", "lt", "ge", "gt", "tz"}
 _LENGTH: Final = _ANY | {"min_length", "max_length"}
-_FITTING: Final[tuple[tuple[tuple[type, ...], frozenset[str]], ...]] = (
-    ((int, float, bool), _NUMBER),
-    ((Decimal,), _NUMBER | {"digits"}),
-    ((str,), _LENGTH | {"pattern", "strip_whitespace", "to_lower", "to_upper", "coerce_numbers_to_str"}),
-    ((bytes,), _LENGTH),
-    ((dt.date, dt.datetime, dt.time, dt.timedelta), _MOMENT),
+_FITTING: Final[tuple[tuple[frozenset[object], frozenset[str]], ...]] = (
+    (frozenset[object]((int, float, bool)), _NUMBER),
+    (frozenset[object]((Decimal,)), _NUMBER | {"digits"}),
+    (
+        frozenset[object]((str,)),
+        _LENGTH | {"pattern", "strip_whitespace", "to_lower", "to_upper", "coerce_numbers_to_str"},
+    ),
+    (frozenset[object]((bytes,)), _LENGTH),
+    (frozenset[object]((dt.date, dt.datetime, dt.time, dt.timedelta)), _MOMENT),
 )
 """Which limits there are for a type; no others are checked when the class is made."""

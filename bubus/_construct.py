@@ -10,8 +10,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, final
 
 import attrs
 
@@ -19,40 +18,37 @@ from bubus._body import is_root
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
 from bubus._framework import RUN_TIME_NAMES
 from bubus._functions import ValidationInfo, context, current
-from bubus._narrow import is_list_or_tuple, is_mapping
+from bubus._narrow import attribute, is_factory, is_list_or_tuple, is_mapping, item_of, method
+from bubus._shape import EventShape, Init
 from bubus._types import MISSING, Check
 from bubus._variables import put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bubus._aliases import Path
     from bubus._arguments import Argument
     from bubus._mode import Mode
 
-Init: TypeAlias = Callable[..., None]
-"""A constructor: takes the new event and its arguments by keyword."""
-
 Faults: TypeAlias = "list[Fault] | None"
 
-_CONVERTER: Final[Any] = attrs.Converter
-_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
 _WRITTEN: Final = weakref.WeakSet[Init]()
 SET: Final = "_event_fields_set"
 """Attribute of events with the fields that have a default and were given, as bits; there is none if there are none."""
 
+_CONVERTER: Final[type] = attrs.Converter
 _serial: Final = itertools.count(1)
 
 
-def write_init(cls: type, arguments: list[Argument], mode: Mode, privates: Mapping[str, Callable[[], Any]]) -> Init:
+def write_init(cls: type, arguments: list[Argument], mode: Mode, privates: Mapping[str, Callable[[], object]]) -> Init:
     """Return the constructor of *cls* for values of one mode; *privates* are made for each event."""
     writer = _Writer(cls, arguments, mode, privates)
     source = writer.write()
     filename = f"<bubus constructor {next(_serial)} of {cls.__module__}.{cls.__qualname__}>"
     exec(compile(source, filename, "exec"), writer.names)  # noqa: S102 - written here, from names of fields
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    weakref.finalize(cls, linecache.cache.pop, filename, None)
-    init: Init = writer.names["__init__"]
+    _ = weakref.finalize(cls, linecache.cache.pop, filename, None)
+    init = cast("Init", writer.names["__init__"])
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__module__ = cls.__module__
     _WRITTEN.add(init)
@@ -65,9 +61,10 @@ def stands_in(init: Init) -> Init:
     return init
 
 
-def public(event: Any) -> dict[str, Any]:
+def public(event: EventShape) -> dict[str, object]:
     """Return the fields and extras of an event, by name."""
-    return {name: value for name, value in event.__dict__.items() if not name.startswith("_")}
+    values: dict[str, object] = event.__dict__
+    return {name: value for name, value in values.items() if not name.startswith("_")}
 
 
 def is_written(init: object) -> bool:
@@ -78,7 +75,7 @@ def is_written(init: object) -> bool:
 # -- what the constructors call ----------------------------------------------------------------------------------------
 
 
-def check_argument(check: Check, value: Any, where: Path, faults: Faults) -> tuple[Any, Faults]:
+def check_argument(check: Check, value: object, where: Path, faults: Faults) -> tuple[object, Faults]:
     """Return the checked value and all faults so far."""
     if value is MISSING:
         return value, [*(faults or ()), fault("missing", MISSING).under(*where)]
@@ -90,42 +87,43 @@ def check_argument(check: Check, value: Any, where: Path, faults: Faults) -> tup
         return value, [*(faults or ()), fault("recursion_loop", value).under(*where)]
 
 
-def check_asking(check: Check, value: Any, where: Path, faults: Faults, info: ValidationInfo) -> tuple[Any, Faults]:
+def check_asking(
+    check: Check, value: object, where: Path, faults: Faults, info: ValidationInfo
+) -> tuple[object, Faults]:
     """Do as `check_argument`, and let functions in *check* know what is known of the event so far."""
     with put(current, info):
         return check_argument(check, value, where, faults)
 
 
-def info_maker(cls: Any, mode: Mode) -> Callable[[dict[str, Any], str], ValidationInfo]:
+def info_maker(cls: type[EventShape], mode: Mode) -> Callable[[dict[str, object], str], ValidationInfo]:
     """Return what tells functions of the fields so far, and of the name of the one being checked."""
     source: Literal["json", "python"] = "json" if mode.json else "python"
     return lambda data, name: ValidationInfo(data, name, context.get(), source, cls.model_config)
 
 
 def call_factory(
-    factory: Callable[[dict[str, Any]], Any], data: dict[str, Any], where: Path, faults: Faults
-) -> tuple[Any, Faults]:
+    factory: Callable[[dict[str, object]], object], data: dict[str, object], where: Path, faults: Faults
+) -> tuple[object, Faults]:
     """Return the default that a factory makes of the fields before it, and all faults so far."""
     if faults is None:
         return factory(data), None
     return None, [*faults, fault("default_factory_not_called", None).under(*where)]
 
 
-def dig(value: Any, rest: Path) -> Any:
+def dig(value: object, rest: Path) -> object:
     """Return what stands at the end of a path in *value*, MISSING if there is nothing."""
     for part in rest:
         try:
-            value = value[part] if _holds(value, part) else MISSING
+            if is_mapping(value) or (isinstance(part, int) and is_list_or_tuple(value)):
+                value = item_of(value, part)
+            else:
+                return MISSING
         except (LookupError, TypeError):
             return MISSING
     return value
 
 
-def _holds(value: object, part: int | str) -> bool:
-    return is_mapping(value) or (isinstance(part, int) and is_list_or_tuple(value))
-
-
-def check_extras(cls: Any, policy: str, extras: dict[str, Any], faults: Faults) -> Faults:
+def check_extras(cls: type[EventShape], policy: str, extras: dict[str, object], faults: Faults) -> Faults:
     """Take what is no part of an event out of *extras*; return all faults so far."""
     for name in RUN_TIME_NAMES.intersection(extras):
         del extras[name]
@@ -137,59 +135,60 @@ def check_extras(cls: Any, policy: str, extras: dict[str, Any], faults: Faults) 
     return [*(faults or ()), *(fault("extra_forbidden", extras[name]).under(name) for name in refused)] or None
 
 
-def _is_no_extra(cls: Any, name: str) -> bool:
+def _is_no_extra(cls: type[EventShape], name: str) -> bool:
     """Tell whether an extra of this name would not be written, or would hide an attribute of the class."""
     return name.startswith("_") or hasattr(cls, name) or name in cls.__event_blueprint__.infos
 
 
-def refuse_arguments(cls: Any, mode: Mode, faults: list[Fault], given: dict[str, Any]) -> Exception:
+def refuse_arguments(cls: type[EventShape], mode: Mode, faults: list[Fault], given: dict[str, object]) -> Exception:
     """Return the error that lists *faults*; to a missing argument belong all that were given."""
     arguments = {name: value for name, value in given.items() if value is not MISSING}
     complete = [attrs.evolve(one, input=arguments) if one.input is MISSING else one for one in faults]
     return refuse(cls.__name__, in_json_words(complete) if mode.json else complete, hide_input=hides_input(cls))
 
 
-def hides_input(cls: Any) -> bool:
+def hides_input(cls: type[EventShape]) -> bool:
     """Tell whether the errors of a class keep the values to themselves."""
     return bool(cls.model_config.get("hide_input_in_errors"))
 
 
-def redirect(event: Any, mode: Mode, given: dict[str, Any], extras: dict[str, Any]) -> None:
+def redirect(event: EventShape, mode: Mode, given: dict[str, object], extras: dict[str, object]) -> None:
     """Run the constructor of the event's own class, which has a written ``__init__`` that called that of a base."""
     arguments = {name: value for name, value in given.items() if value is not MISSING}
     event.__event_blueprint__.init(mode)(event, **arguments, **extras)
 
 
-def converting(argument: Argument) -> Callable[[Any, Any], Any]:
+def converting(argument: Argument) -> Callable[[object, object], object]:
     """Return a check of event and value that runs the field's converter first."""
-    attribute, check = argument.attribute, argument.check
+    field, check = argument.attribute, argument.check
     converter = argument.converter
     wrapped = isinstance(converter, _CONVERTER)
-    function: Callable[..., Any] = converter.converter if wrapped else converter
-    takes_self, takes_field = wrapped and converter.takes_self, wrapped and converter.takes_field
+    function = method(converter, "converter") if wrapped else method(converter, "__call__")
+    takes_self = wrapped and bool(attribute(converter, "takes_self"))
+    takes_field = wrapped and bool(attribute(converter, "takes_field"))
 
-    def convert(event: Any, value: Any) -> Any:
-        more = [event] * takes_self + [attribute] * takes_field
+    def convert(event: object, value: object) -> object:
+        more = [event] * takes_self + [field] * takes_field
         return check(call_user(function, value, value, *more))
 
     return convert
 
 
-def run_validators(event: Any, attributes: list[attrs.Attribute[Any]], cls: type, mode: Mode) -> None:
+def run_validators(event: EventShape, fields: list[attrs.Attribute[object]], cls: type, mode: Mode) -> None:
     """Run the attrs validators of a new event."""
     if attrs.validators.get_disabled():
         return
     faults: Faults = None
-    for attribute in attributes:
-        value = getattr(event, attribute.name)
-        _, faults = check_argument(_validating(event, attribute), value, (attribute.alias or attribute.name,), faults)
+    for field in fields:
+        value = attribute(event, field.name)
+        _, faults = check_argument(_validating(event, field), value, (field.alias or field.name,), faults)
     if faults is not None:
         raise refuse_arguments(cls, mode, faults, {})
 
 
-def _validating(event: Any, attribute: attrs.Attribute[Any]) -> Check:
-    validator: Any = attribute.validator
-    return lambda value: call_user(validator, value, event, attribute, value)
+def _validating(event: EventShape, field: attrs.Attribute[object]) -> Check:
+    validator = method(field, "validator")
+    return lambda value: call_user(validator, value, event, field, value)
 
 
 # -- the writer --------------------------------------------------------------------------------------------------------
@@ -206,11 +205,12 @@ def is_of_root(cls: type, name: str) -> bool:
     return owner is None or is_root(owner)
 
 
+@final
 class _Writer:
     """Collects the lines of one constructor, and the objects that its names stand for."""
 
     def __init__(
-        self, cls: Any, arguments: list[Argument], mode: Mode, privates: Mapping[str, Callable[[], Any]]
+        self, cls: type[EventShape], arguments: list[Argument], mode: Mode, privates: Mapping[str, Callable[[], object]]
     ) -> None:
         self.cls = cls
         self.arguments = arguments
@@ -222,7 +222,7 @@ class _Writer:
         self.keeps_data = any(one.asks or one.info.factory_takes_data for one in arguments)
         self.keeps_roots = any(self._leads_into_extra(path) for one in arguments for path in one.lookups)
         self.keeps_set = not mode.base64  # of an event that was written it is not known any more
-        self.names: dict[str, Any] = {
+        self.names: dict[str, object] = {
             "_missing": MISSING,
             "_type": type,
             "_class": cls,
@@ -345,13 +345,13 @@ class _Writer:
         self._add(2, f"_set |= {1 << index}" if self.keeps_set else "pass")
 
     def _default_value(self, index: int, argument: Argument, value: str) -> str:
-        default: Any = argument.attribute.default
+        default: object = argument.attribute.default
         if argument.factory is not None:
             return "pass"
         if argument.info.factory_takes_data:
             factory = self._name("factory", index, argument.info.default_factory)
             return f"{value}, _faults = _call_factory({factory}, _data, {self._where(index, argument)}, _faults)"
-        if isinstance(default, _FACTORY):
+        if is_factory(default):
             return f"{value} = {self._name('factory', index, default.factory)}()"
         return f"{value} = {self._name('default', index, default)}"
 

@@ -4,45 +4,67 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard, cast
 
 import msgspec
 
 from bubus._faults import Collector, Invalid, fail, fault
-from bubus._narrow import kind_of
+from bubus._narrow import convert, kind_of
 
 if TYPE_CHECKING:
     from bubus._types import Check
 
 _NO_LIST: Final = (str, bytes, bytearray, Mapping)
 
-_KEPT: Final[dict[type, Callable[[list[Any]], Any]]] = {tuple: tuple, deque: deque}
+_KEPT: Final[dict[type, Callable[[list[object]], object]]] = {tuple: tuple, deque: deque}
 """Classes of sequences that stay what they are."""
 
-Accepts = Callable[[object], bool]
+Accepts: TypeAlias = Callable[[object], TypeGuard[Iterable[object]]]
+"""Tells whether a value counts as the container."""
+
+AcceptsMapping: TypeAlias = Callable[[object], TypeGuard[Mapping[object, object]]]
+"""Tells whether a value counts as the dict."""
 
 
-def accepts_iterable(value: object) -> bool:
+def accepts_iterable(value: object) -> TypeGuard[Iterable[object]]:
     """Tell whether lax mode takes *value* for a list, set or tuple."""
     return isinstance(value, Iterable) and not isinstance(value, _NO_LIST)
 
 
-def accepts_mapping(value: object) -> bool:
+def accepts_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     """Tell whether lax mode takes *value* for a dict."""
     return isinstance(value, Mapping)
 
 
-def accepts_only(*types: type) -> Accepts:
+def accepts_only(*types: type[Iterable[object]]) -> Accepts:
     """Return a test for instances of *types* (strict mode)."""
-    return lambda value: isinstance(value, types)
+
+    def accepts(value: object) -> TypeGuard[Iterable[object]]:
+        return isinstance(value, types)
+
+    return accepts
 
 
-def accepts_exactly(*types: type) -> Accepts:
+def accepts_exactly(*types: type[Iterable[object]]) -> Accepts:
     """Return a test for instances of *types* themselves, without their subclasses."""
-    return lambda value: type(value) in types
+
+    def accepts(value: object) -> TypeGuard[Iterable[object]]:
+        return type(value) in types
+
+    return accepts
 
 
-def listed(value: Iterable[Any]) -> list[Any]:
+def accepts_dict(value: object) -> TypeGuard[Mapping[object, object]]:
+    """Tell whether strict mode takes *value* for a dict."""
+    return isinstance(value, dict)
+
+
+def accepts_exact_dict(value: object) -> TypeGuard[Mapping[object, object]]:
+    """Tell whether *value* is a dict of no subclass."""
+    return type(value) is dict
+
+
+def listed(value: Iterable[object]) -> list[object]:
     """
     Return the items of *value*.
 
@@ -55,7 +77,7 @@ def listed(value: Iterable[Any]) -> list[Any]:
         raise Invalid([fault("iteration_error", value, error=f"{type(error).__name__}: {error}")]) from error
 
 
-def paired(value: Mapping[Any, Any]) -> dict[Any, Any]:
+def paired(value: Mapping[object, object]) -> dict[object, object]:
     """
     Return the items of *value*.
 
@@ -68,7 +90,7 @@ def paired(value: Mapping[Any, Any]) -> dict[Any, Any]:
         raise Invalid([fault("mapping_type", value, error=f"{type(error).__name__}: {error}")]) from error
 
 
-def each(item: Check, values: Sequence[Any]) -> list[Any]:
+def each(item: Check, values: Sequence[object]) -> list[object]:
     """
     Return what *item* makes of each value.
 
@@ -84,10 +106,10 @@ def each(item: Check, values: Sequence[Any]) -> list[Any]:
         return results
 
 
-def collection_check(kind: str, accepts: Accepts, build: Callable[[list[Any]], Any], item: Check | None) -> Check:
+def collection_check(kind: str, accepts: Accepts, build: Callable[[list[object]], object], item: Check | None) -> Check:
     """Return a check for a list, set, frozenset, deque or tuple of any length."""
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if not accepts(value):
             fail(kind, value)
         values = listed(value)
@@ -96,16 +118,16 @@ def collection_check(kind: str, accepts: Accepts, build: Callable[[list[Any]], A
     return check
 
 
-def set_maker(kind: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
+def set_maker(kind: Callable[[list[object]], object]) -> Callable[[list[object]], object]:
     """Return *kind*, with a fault instead of a TypeError for an item that cannot be in a set."""
 
-    def make(items: list[Any]) -> Any:
+    def make(items: list[object]) -> object:
         try:
             return kind(items)
         except TypeError:
             faults = Collector()
             for index, item in enumerate(items):
-                faults.run(_hashable, item, index)
+                _ = faults.run(_hashable, item, index)
             faults.close()
             raise
 
@@ -114,7 +136,7 @@ def set_maker(kind: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
 
 def _hashable(item: object) -> None:
     try:
-        hash(item)
+        _ = hash(item)
     except TypeError:
         fail("set_item_not_hashable", item)
 
@@ -123,7 +145,7 @@ def tuple_check(accepts: Accepts, items: Sequence[Check]) -> Check:
     """Return a check for a tuple of fixed length."""
     expected = len(items)
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if not accepts(value):
             fail("tuple_type", value)
         values = listed(value)
@@ -142,13 +164,13 @@ def tuple_check(accepts: Accepts, items: Sequence[Check]) -> Check:
 def sequence_check(kind: type, item: Check | None) -> Check:
     """Return a check for an abstract sequence or iterable; tuples and deques keep their type, others become lists."""
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         own = kind_of(value)
         if issubclass(own, (str, bytes)):
             fail("sequence_str", value, type_name=own.__name__)
         if not issubclass(own, kind) or issubclass(own, Mapping):
             fail("is_instance_of", value, **{"class": kind.__name__})
-        values = listed(value)
+        values = listed(cast("Iterable[object]", value))
         make = _KEPT.get(own, list)
         return make(values if item is None else each(item, values))
 
@@ -158,7 +180,7 @@ def sequence_check(kind: type, item: Check | None) -> Check:
 def subclass_check(kinds: tuple[type, ...]) -> Check:
     """Return a check for classes, of one of *kinds* if any are given."""
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if not kinds:
             return value if isinstance(value, type) else fail("is_type", value)
         if isinstance(value, type) and issubclass(value, kinds):
@@ -169,11 +191,15 @@ def subclass_check(kinds: tuple[type, ...]) -> Check:
 
 
 def mapping_check(
-    kind: str, accepts: Accepts, build: Callable[[dict[Any, Any]], Any], key: Check | None, item: Check | None
+    kind: str,
+    accepts: AcceptsMapping,
+    build: Callable[[dict[object, object]], object],
+    key: Check | None,
+    item: Check | None,
 ) -> Check:
     """Return a check for a dict and its relatives."""
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if not accepts(value):
             fail(kind, value)
         pairs = paired(value)
@@ -182,11 +208,11 @@ def mapping_check(
     return check
 
 
-def _same(value: Any) -> Any:
+def _same(value: object) -> object:
     return value
 
 
-def _each_pair(key: Check, item: Check, pairs: Mapping[Any, Any]) -> dict[Any, Any]:
+def _each_pair(key: Check, item: Check, pairs: Mapping[object, object]) -> dict[object, object]:
     try:
         return {key(name): item(value) for name, value in pairs.items()}
     except Invalid:
@@ -203,11 +229,10 @@ def _part(name: object) -> int | str:
     return int(name) if isinstance(name, int) else str(name)
 
 
-def msgspec_first(exact: type, annotation: Any, slow: Check) -> Check:
+def msgspec_first(exact: type, annotation: object, slow: Check) -> Check:
     """Return a check that lets msgspec try *annotation* in C; what it does not take goes to *slow*."""
-    convert = msgspec.convert
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if type(value) is exact:
             try:
                 return convert(value, annotation)

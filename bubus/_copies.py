@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from bubus._construct import SET, public
-from bubus._narrow import kind_of
+from bubus._narrow import attrs_fields, is_factory, kind_of, method
 from bubus._privates import factories
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
+    from bubus._shape import EventShape
 
 
-def default_of(attribute: attrs.Attribute[Any], event: Any) -> Any:
+_E = TypeVar("_E", bound="EventShape")
+
+
+def default_of(attribute: attrs.Attribute[object], event: EventShape) -> object:
     """Return a new default of a field."""
-    default: Any = attribute.default
-    if not isinstance(default, _FACTORY):
+    default: object = attribute.default
+    if not is_factory(default):
         return default
     return default.factory(event) if default.takes_self else default.factory()
 
 
-def construct(cls: Any, values: Mapping[str, Any], given: set[str] | None) -> Any:
+def construct(cls: type[_E], values: Mapping[str, object], given: set[str] | None) -> _E:
     """Return an event of *cls* made of unchecked values, by alias or name."""
     event = cls.__new__(cls)
     left = dict(values)
@@ -37,7 +40,7 @@ def construct(cls: Any, values: Mapping[str, Any], given: set[str] | None) -> An
             fields[argument.name] = left.pop(keys[0])
             names.add(argument.name)
         elif argument.info.factory_takes_data:
-            fields[argument.name] = argument.info.default_factory(dict(fields))
+            fields[argument.name] = method(argument.info, "default_factory")(dict(fields))
         elif argument.has_default:
             fields[argument.name] = default_of(argument.attribute, event)
     if cls.model_config.get("extra", "allow") == "allow":
@@ -48,33 +51,33 @@ def construct(cls: Any, values: Mapping[str, Any], given: set[str] | None) -> An
     return event
 
 
-def copied(event: Any, update: Mapping[str, Any], *, deep: bool) -> Any:
+def copied(event: _E, update: Mapping[str, object], *, deep: bool) -> _E:
     """Return a copy of *event* with other values, unchecked."""
     other = copy.deepcopy(event) if deep else copy.copy(event)
-    cls: Any = kind_of(event)
+    cls = type(event)
     extra = cls.model_config.get("extra", "allow") == "allow"
-    names = {attribute.name for attribute in attrs.fields(cls)}
+    names = {attribute.name for attribute in attrs_fields(cls)}
     other.__dict__.update({name: value for name, value in update.items() if extra or name in names})
     other.__dict__[SET] = frozenset(fields_set(event) | update.keys())
     return other
 
 
-def fields_set(event: Any) -> set[str]:
+def fields_set(event: EventShape) -> set[str]:
     """Return the names of what was given, or is no longer its default."""
-    noted: int | frozenset[str] = event.__dict__.get(SET, 0)
+    noted: int | frozenset[str] | None = event.__dict__.get(SET)
     values = public(event)
-    attributes: tuple[attrs.Attribute[Any], ...] = attrs.fields(kind_of(event))
+    attributes: tuple[attrs.Attribute[object], ...] = attrs_fields(kind_of(event))
     extras = values.keys() - {attribute.name for attribute in attributes}
     if isinstance(noted, frozenset):
         return set(noted) | extras
-    fields = {one.name for index, one in enumerate(attributes) if noted >> index & 1 or _is_changed(one, values)}
+    fields = {one.name for index, one in enumerate(attributes) if (noted or 0) >> index & 1 or _is_changed(one, values)}
     return fields | extras
 
 
-def _is_changed(attribute: attrs.Attribute[Any], values: Mapping[str, Any]) -> bool:
+def _is_changed(attribute: attrs.Attribute[object], values: Mapping[str, object]) -> bool:
     """Tell whether a field has no default, or another value than its default."""
-    default: Any = attribute.default
-    if attribute.name not in values or isinstance(default, _FACTORY):
+    default: object = attribute.default
+    if attribute.name not in values or is_factory(default):
         return False
     value = values[attribute.name]
     return default is attrs.NOTHING or (value is not default and value != default)

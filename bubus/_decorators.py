@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Final, TypeVar, cast, overload
 
 from bubus._marks import (
     ComputedField,
@@ -18,6 +18,7 @@ from bubus._marks import (
     ValidatorMode,
     WhenUsed,
 )
+from bubus._narrow import made
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
-F = TypeVar("F", bound=Any)
+F = TypeVar("F")
 """Type checkers see the decorated function itself."""
 
 _VALIDATOR_MODES: Final = ("before", "after", "wrap", "plain")
@@ -44,11 +45,11 @@ def _names(word: str, names: tuple[object, ...]) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _leave(function: Any, mark: Mark) -> Any:
-    return Marked(function, mark)
+def _leave(function: F, mark: Mark) -> F:
+    return cast("F", cast("object", Marked(function, mark)))
 
 
-def class_method(word: str, function: Any) -> Any:
+def class_method(word: str, function: F) -> F:
     """
     Return *function* as a class method, if it is none yet.
 
@@ -59,7 +60,7 @@ def class_method(word: str, function: Any) -> Any:
         return function
     if next(iter(inspect.signature(function).parameters), "cls") == "self":
         raise DefinitionError(f"@{word} cannot be on a method of the instance; put @classmethod below it, and take cls")
-    return classmethod(function)
+    return cast("F", classmethod(function))
 
 
 def field_validator(
@@ -108,7 +109,7 @@ def field_serializer(
     /,
     *fields: str,
     mode: SerializerMode = "plain",
-    return_type: Any = MISSING,
+    return_type: object = MISSING,
     when_used: WhenUsed = "always",
     check_fields: bool | None = None,
 ) -> Callable[[F], F]:
@@ -137,16 +138,16 @@ def field_serializer(
 def model_serializer(function: F, /) -> F: ...
 @overload
 def model_serializer(
-    *, mode: SerializerMode = ..., when_used: WhenUsed = ..., return_type: Any = ...
+    *, mode: SerializerMode = ..., when_used: WhenUsed = ..., return_type: object = ...
 ) -> Callable[[F], F]: ...
 def model_serializer(
-    function: Any = None,
+    function: object = None,
     /,
     *,
     mode: SerializerMode = "plain",
     when_used: WhenUsed = "always",
-    return_type: Any = MISSING,
-) -> Any:
+    return_type: object = MISSING,
+) -> object:
     """
     Dump whole events by a method ``(self)`` that returns what stands for the event.
 
@@ -174,12 +175,12 @@ def computed_field(
     title: str | None = ...,
     description: str | None = ...,
     deprecated: str | bool | None = ...,
-    examples: list[Any] | None = ...,
-    json_schema_extra: Any = ...,
+    examples: list[object] | None = ...,
+    json_schema_extra: object = ...,
     repr: bool = ...,
-    return_type: Any = ...,
+    return_type: object = ...,
 ) -> Callable[[F], F]: ...
-def computed_field(function: Any = None, /, **facts: Any) -> Any:
+def computed_field(function: object = None, /, **facts: object) -> object:
     """
     Dump and show a property as if it were a field: ``@computed_field`` above ``@property`` (or ``cached_property``).
 
@@ -188,15 +189,16 @@ def computed_field(function: Any = None, /, **facts: Any) -> Any:
         facts: `alias`, `title`, `description`, `deprecated`, `examples`, `json_schema_extra`, `repr`, and `return_type`
             where the property has no annotation.
     """
-    mark = ComputedField(**facts)
+    mark = made(ComputedField, facts)
     return _computed(function, mark) if function is not None else partial(_computed, mark=mark)
 
 
-def _computed(function: Any, mark: ComputedField) -> Any:
+def _computed(function: object, mark: ComputedField) -> object:
     return _leave(_property(function), mark)
 
 
-def _property(function: Any) -> Any:
+def _property(function: object) -> object:
     """Return *function*, or a property of it if it is none yet."""
-    known: Any = (property, cached_property)
-    return function if isinstance(function, known) else property(function)
+    if isinstance(function, (property, cached_property)):
+        return cast("object", function)
+    return property(cast("Callable[..., object]", function))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import typing
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 import typing_extensions as te
@@ -15,7 +15,7 @@ from bubus._assign import assign, delete, guards
 from bubus._body import Body, collected_marks, is_root
 from bubus._compile import compile_type
 from bubus._config import DEFAULT, merged_config, settings_of
-from bubus._construct import Init, is_of_root, is_written, stands_in, write_init
+from bubus._construct import is_of_root, is_written, stands_in, write_init
 from bubus._faults import Invalid
 from bubus._field_info import FieldInfo
 from bubus._fields import (
@@ -31,21 +31,23 @@ from bubus._fields import (
 )
 from bubus._foreign import merged_info
 from bubus._framework import CHECKS, WIRE_NAME, schema_of
-from bubus._generics import Bindings, bindings, substitute
+from bubus._generics import Bindings, bindings, parameters_of, substitute
 from bubus._marks import ModelValidator
 from bubus._mode import LAX, Mode
+from bubus._narrow import attribute, attrs_fields, is_factory, namespace_of
 from bubus._privates import factories, install, private_attributes
+from bubus._shape import Build, Init
 from bubus._types import MISSING
-from bubus._whole import Build, builder, whole_init
+from bubus._whole import builder, whole_init
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import FrameType
 
     from bubus._marks import Mark
+    from bubus._shape import EventShape
 
-_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
 _SAID_OF_PLAIN_FIELDS: Final = frozenset({"default", "default_factory", "repr", "title", "description", "examples"})
 _NAMES: Final = ("event_type", "event_schema")
 
@@ -54,18 +56,18 @@ _NAMES: Final = ("event_type", "event_schema")
 class Blueprint:
     """What an event class was made from, and what was compiled for it."""
 
-    cls: Any
+    cls: type[EventShape]
     scope: Scope
     declared: dict[str, Declaration]
     """Fields in its own body and in mixins that are no event classes."""
 
-    result: Any = MISSING
+    result: object = MISSING
     """What stands in its body as `event_result_type`."""
 
     complete: bool = False
     """Whether all names in its annotations were found."""
 
-    types: dict[str, Any] = attrs.Factory(dict[str, Any])
+    types: dict[str, object] = attrs.Factory(dict[str, object])
     """Own and mixed-in annotations, evaluated."""
 
     own_marks: Mapping[str, Mark] = attrs.Factory(dict[str, "Mark"])
@@ -107,7 +109,7 @@ class Blueprint:
         """
         found = self.inits.get(mode)
         if found is None:
-            finish(self)
+            self.finish()
             found = self.inits.get(mode) or self.write(mode, _arguments(self, mode))
         return found
 
@@ -118,7 +120,7 @@ class Blueprint:
         Raises:
             DefinitionError: As `init`.
         """
-        self.init(mode)
+        _ = self.init(mode)
         return self.fills[mode]
 
     def build(self, mode: Mode) -> Build | None:
@@ -128,7 +130,7 @@ class Blueprint:
         Raises:
             DefinitionError: As `init`.
         """
-        self.init(mode)
+        _ = self.init(mode)
         return self.builds[mode]
 
     def complete_arguments(self) -> list[Argument]:
@@ -138,12 +140,27 @@ class Blueprint:
         Raises:
             DefinitionError: If a name in an annotation does not exist.
         """
-        finish(self)
+        self.finish()
         return self.arguments
 
-    def learn(self, names: Mapping[str, Any]) -> None:
+    def finish(self) -> None:
+        """
+        Complete the class, which is about to be used.
+
+        Raises:
+            DefinitionError: If a name in an annotation still does not exist, or a type cannot be checked.
+        """
+        try:
+            complete(self)
+        except UnknownName as error:
+            raise DefinitionError(
+                f"{self.cls.__qualname__}: {error} (it stands in an annotation); define it before the event is used, "
+                + "and import it outside `if TYPE_CHECKING`"
+            ) from None
+
+    def learn(self, names: Mapping[str, object]) -> None:
         """Let further *names* be found in annotations."""
-        self.scope.own.update({name: value for name, value in names.items() if name not in self.scope.own})
+        self.scope.own = {**names, **self.scope.own}
 
     def argument(self, name: str) -> tuple[int, Argument]:
         """Return the number of a field, and the field as the usual constructor sees it."""
@@ -164,11 +181,17 @@ class Blueprint:
         return any(isinstance(mark, ModelValidator) for mark in self.marks.values())
 
 
-_PENDING: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+_PENDING: Final[weakref.WeakSet[type[EventShape]]] = weakref.WeakSet()
 """Classes with names still to be found."""
 
 
-def define(cls: Any, body: Body, version: str | None, frame: FrameType | None) -> None:
+def blueprint_of(cls: type) -> Blueprint | None:
+    """Return what *cls* itself was made from, None if it is no event class."""
+    found: Blueprint | None = cls.__dict__.get("__event_blueprint__")
+    return found
+
+
+def define(cls: type[EventShape], body: Body, version: str | None, frame: FrameType | None) -> None:
     """
     Make the new class *cls* an event class.
 
@@ -183,7 +206,8 @@ def define(cls: Any, body: Body, version: str | None, frame: FrameType | None) -
     """
     namespace = body.namespace
     _refuse_decorated(cls, namespace)
-    own = {parameter.__name__: parameter for parameter in namespace.get("__type_params__", ())}
+    parameters = cast("tuple[typing.TypeVar, ...]", namespace.get("__type_params__", ()))
+    own: dict[str, object] = {parameter.__name__: parameter for parameter in parameters}
     scope = Scope(cls.__module__, {**own, cls.__name__: cls}, frame)
     known = frozenset({*CHECKS, *(field.name for field in _inherited_fields(cls))})
     declared = declarations(cls, namespace, known)
@@ -195,33 +219,33 @@ def define(cls: Any, body: Body, version: str | None, frame: FrameType | None) -
     cls.__event_privates__ = private_attributes(cls, namespace)
     install(cls, cls.__event_privates__)
     cls.model_config = merged_config(cls, body.config)
-    cls.__event_parameter__ = cls.__parameters__[0] if namespace.get("__event_root__") else MISSING
-    cls.__event_origin__ = namespace.get("__event_origin__", cls)
-    cls.__event_arguments__ = namespace.get("__event_arguments__", ())
+    cls.__event_parameter__ = parameters_of(cls)[0] if namespace.get("__event_root__") else MISSING
+    cls.__event_origin__ = cast("type[EventShape]", namespace.get("__event_origin__", cls))
+    cls.__event_arguments__ = cast("tuple[object, ...]", namespace.get("__event_arguments__", ()))
     cls.__event_version__ = version
     _make_attrs_class(cls, declared, version)
     _complete_or_wait(blueprint)
-    _install_init(cls, namespace)
+    _install_init(blueprint, namespace)
 
 
-def _refuse_decorated(cls: type, namespace: Mapping[str, Any]) -> None:
+def _refuse_decorated(cls: type, namespace: Mapping[str, object]) -> None:
     if "__attrs_attrs__" in namespace or "__dataclass_fields__" in namespace:
         raise DefinitionError(f"{cls.__qualname__} is an attrs class already, as every event; remove the decorator")
 
 
-def _inherited_fields(cls: type) -> Iterable[attrs.Attribute[Any]]:
+def _inherited_fields(cls: type) -> Iterable[attrs.Attribute[object]]:
     for base in reversed(cls.__mro__[1:]):
         yield from base.__dict__.get("__attrs_attrs__", ())
 
 
-def _name(cls: Any, defaults: Mapping[str, Any], version: str | None) -> dict[str, str]:
+def _name(cls: type[EventShape], defaults: Mapping[str, object], version: str | None) -> dict[str, object]:
     """Return the default type name and schema: from its body, else from that of a base, else from the class' name."""
     given = defaults.get("event_type", cls.__event_given__.get("event_type"))
     name = cls.__event_origin__.__name__ if given is None else given
     if not isinstance(name, str) or WIRE_NAME.fullmatch(name) is None:
         raise DefinitionError(
             f"{cls.__qualname__}: the event type {name!r} must be ASCII letters, digits, _ and dots, 128 at most; "
-            'name the class so, or give it one: `event_type: str = "…"`'
+            + 'name the class so, or give it one: `event_type: str = "…"`'
         )
     schema = defaults.get("event_schema", cls.__event_given__.get("event_schema"))
     cls.__event_given__ = {**cls.__event_given__, **{name: defaults[name] for name in _NAMES if name in defaults}}
@@ -229,18 +253,18 @@ def _name(cls: Any, defaults: Mapping[str, Any], version: str | None) -> dict[st
     return {"event_type": name, "event_schema": schema or schema_of(cls.__event_origin__, version)}
 
 
-def _make_attrs_class(cls: Any, declared: Mapping[str, Declaration], version: str | None) -> None:
+def _make_attrs_class(cls: type[EventShape], declared: Mapping[str, Declaration], version: str | None) -> None:
     inherited = {field.name: field for field in _inherited_fields(cls)}
     order = {name: index for index, name in enumerate(dict.fromkeys([*CHECKS, *inherited, *declared]))}
 
-    def transform(_: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+    def transform(_: type, fields: list[attrs.Attribute[object]]) -> list[attrs.Attribute[object]]:
         defaults = {
             field.name: field.default for field in fields if field.name in declared and _has_plain_default(field)
         }
         names = _name(cls, defaults, version)
         return [settle(field, names) for field in sorted(fields, key=lambda field: order[field.name])]
 
-    def settle(field: attrs.Attribute[Any], names: Mapping[str, str]) -> attrs.Attribute[Any]:
+    def settle(field: attrs.Attribute[object], names: Mapping[str, object]) -> attrs.Attribute[object]:
         kind = declared[field.name].annotation if field.name in declared else field.type
         default = field.default
         if default is attrs.NOTHING and field.name in CHECKS:
@@ -249,7 +273,7 @@ def _make_attrs_class(cls: Any, declared: Mapping[str, Declaration], version: st
         return field.evolve(default=_settle_default(cls, field.name, default), type=None if kind is MISSING else kind)
 
     sources = {name: declaration.source for name, declaration in declared.items()}
-    attrs.define(
+    _ = attrs.define(
         cls,
         these=sources,
         slots=False,
@@ -262,13 +286,13 @@ def _make_attrs_class(cls: Any, declared: Mapping[str, Declaration], version: st
     )
 
 
-def _has_plain_default(field: attrs.Attribute[Any]) -> bool:
-    return field.default is not attrs.NOTHING and not isinstance(field.default, _FACTORY)
+def _has_plain_default(field: attrs.Attribute[object]) -> bool:
+    return field.default is not attrs.NOTHING and not is_factory(field.default)
 
 
-def _settle_default(cls: type, name: str, default: Any) -> Any:
+def _settle_default(cls: type, name: str, default: object) -> object:
     """Check a default of a framework field; make one that could change a factory of copies."""
-    if default is attrs.NOTHING or isinstance(default, _FACTORY):
+    if default is attrs.NOTHING or is_factory(default):
         return default
     if name not in CHECKS:
         return own_copy(default)
@@ -285,8 +309,9 @@ def _complete_or_wait(blueprint: Blueprint) -> None:
         complete(blueprint)
     except UnknownName:
         _wait_for_names(blueprint)
-    for cls in list(_PENDING):
-        _tell(cls.__event_blueprint__, blueprint.cls, frame)
+    for waiting in map(blueprint_of, list(_PENDING)):
+        if waiting is not None:
+            _tell(waiting, blueprint.cls, frame)
     if not blueprint.complete:
         _PENDING.add(blueprint.cls)
 
@@ -302,29 +327,13 @@ def _tell(waiting: Blueprint, cls: type, frame: FrameType | None) -> None:
 
 
 def _wait_for_names(blueprint: Blueprint) -> None:
-    def check_result(value: Any) -> Any:
-        finish(blueprint)
+    def check_result(value: object) -> object:
+        blueprint.finish()
         check = blueprint.cls.__event_result__
         return value if check is None else check(value)
 
     blueprint.cls.__event_result__ = staticmethod(check_result)
     blueprint.cls.event_result_type = MISSING
-
-
-def finish(blueprint: Blueprint) -> None:
-    """
-    Complete a class that is about to be used.
-
-    Raises:
-        DefinitionError: If a name in an annotation still does not exist, or a type cannot be checked.
-    """
-    try:
-        complete(blueprint)
-    except UnknownName as error:
-        raise DefinitionError(
-            f"{blueprint.cls.__qualname__}: {error} (it stands in an annotation); define it before the event is used, "
-            "and import it outside `if TYPE_CHECKING`"
-        ) from None
 
 
 def complete(blueprint: Blueprint) -> None:
@@ -339,8 +348,8 @@ def complete(blueprint: Blueprint) -> None:
         return
     cls = blueprint.cls
     for base in cls.__mro__[1:]:
-        if "__event_blueprint__" in base.__dict__:
-            complete(base.__event_blueprint__)
+        if (above := blueprint_of(base)) is not None:
+            complete(above)
     resolve = blueprint.scope.resolve
     own = {name: resolve(one.annotation) for name, one in blueprint.declared.items() if one.annotation is not MISSING}
     known = bindings(cls, _resolver)
@@ -350,27 +359,27 @@ def complete(blueprint: Blueprint) -> None:
     check_marks(cls, blueprint.marks, blueprint.infos)
     blueprint.arguments = _arguments(blueprint, LAX)
     _guard(blueprint)
-    blueprint.write(LAX, blueprint.arguments)
+    _ = blueprint.write(LAX, blueprint.arguments)
     blueprint.scope.frame = None
     blueprint.complete = True
     _PENDING.discard(cls)
 
 
-def _resolver(cls: type, argument: Any) -> Any:
-    blueprint: Blueprint | None = cls.__dict__.get("__event_blueprint__")
+def _resolver(cls: type, argument: object) -> object:
+    blueprint = blueprint_of(cls)
     return argument if blueprint is None or argument is None else blueprint.scope.resolve(argument)
 
 
-def _set_types(blueprint: Blueprint, own: Mapping[str, Any], known: Bindings) -> None:
+def _set_types(blueprint: Blueprint, own: Mapping[str, object], known: Bindings) -> None:
     """Give every attrs field its type: as the class that declares it says, with type variables filled in."""
     cls = blueprint.cls
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for base in reversed(cls.__mro__[1:]):
         for name, annotation in _types_of(base).items():
             found[name] = substitute(annotation, known.get(base, {}))
     found.update(own)
-    for attribute in attrs.fields(cls):
-        object.__setattr__(attribute, "type", found[attribute.name])  # as attrs.resolve_types does
+    for field in attrs_fields(cls):
+        object.__setattr__(field, "type", found[field.name])  # as attrs.resolve_types does
     blueprint.types = dict(own)
     cls.__annotations__ = {**_other_annotations(blueprint), **own}  # where plain msgspec looks, and evaluates all
 
@@ -379,35 +388,35 @@ def _infos(blueprint: Blueprint) -> dict[str, FieldInfo]:
     """Return what is said of each field; what an annotation says of an own field goes to its attrs field as well."""
     found: dict[str, FieldInfo] = {}
     inherited = _inherited_infos(blueprint.cls)
-    for attribute in attrs.fields(blueprint.cls):
-        declaration = blueprint.declared.get(attribute.name)
-        info = _info(attribute, declaration, inherited.get(attribute.name))
+    for field in attrs_fields(blueprint.cls):
+        declaration = blueprint.declared.get(field.name)
+        info = _info(field, declaration, inherited.get(field.name))
         if declaration is not None:
-            _settle_attribute(blueprint.cls, attribute, info)
-        found[attribute.name] = _with_alias(blueprint.cls, attribute.name, info)
+            _settle_attribute(blueprint.cls, field, info)
+        found[field.name] = _with_alias(blueprint.cls, field.name, info)
     return found
 
 
-def _with_alias(cls: Any, name: str, info: FieldInfo) -> FieldInfo:
+def _with_alias(cls: type[EventShape], name: str, info: FieldInfo) -> FieldInfo:
     """Return *info* with the alias that the class generates for a field without one of its own."""
     generate = cls.model_config.get("alias_generator")
     if generate is None or name in CHECKS or info.alias or info.validation_alias or info.serialization_alias:
         return info
-    alias: Any = generate(name)
+    alias = cast("Callable[[str], object]", generate)(name)
     if not isinstance(alias, str):
         raise DefinitionError(f"{cls.__qualname__}: alias_generator returned {alias!r} for {name}; it must return text")
     return FieldInfo.said(alias=alias).over(info)
 
 
-def _inherited_infos(cls: Any) -> dict[str, FieldInfo]:
+def _inherited_infos(cls: type[EventShape]) -> dict[str, FieldInfo]:
     found: dict[str, FieldInfo] = {}
     for base in reversed(cls.__mro__[1:]):
-        if "__event_blueprint__" in base.__dict__:
-            found.update(base.__event_blueprint__.infos)
+        if (above := blueprint_of(base)) is not None:
+            found.update(above.infos)
     return found
 
 
-def _info(attribute: attrs.Attribute[Any], declaration: Declaration | None, base: FieldInfo | None) -> FieldInfo:
+def _info(attribute: attrs.Attribute[object], declaration: Declaration | None, base: FieldInfo | None) -> FieldInfo:
     """Return what is said of a field by its annotation and default, or by the class that it comes from."""
     said = None if declaration is None else declaration.info
     if base is not None and (declaration is None or declaration.annotation is MISSING):
@@ -418,7 +427,7 @@ def _info(attribute: attrs.Attribute[Any], declaration: Declaration | None, base
     return merged_info(attribute.type, said or info_of_attribute(attribute))
 
 
-def _settle_attribute(cls: type, attribute: attrs.Attribute[Any], info: FieldInfo) -> None:
+def _settle_attribute(cls: type, attribute: attrs.Attribute[object], info: FieldInfo) -> None:
     """Tell attrs the default and alias that stand in the annotation, which was not evaluated before."""
     if attribute.default is attrs.NOTHING and not info.is_required():
         object.__setattr__(attribute, "default", _settle_default(cls, attribute.name, attrs_default(info)))
@@ -427,20 +436,21 @@ def _settle_attribute(cls: type, attribute: attrs.Attribute[Any], info: FieldInf
         object.__setattr__(attribute, "alias", alias)
 
 
-def _other_annotations(blueprint: Blueprint) -> dict[str, Any]:
+def _other_annotations(blueprint: Blueprint) -> dict[str, object]:
     """Return the annotations of class variables and private attributes, without those that only type checkers know."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, annotation in te.get_annotations(blueprint.cls, format=te.Format.FORWARDREF).items():
         with contextlib.suppress(UnknownName):
             found[name] = blueprint.scope.resolve(annotation)
     return found
 
 
-def _types_of(base: Any) -> Mapping[str, Any]:
-    blueprint: Blueprint | None = base.__dict__.get("__event_blueprint__")
+def _types_of(base: type) -> Mapping[str, object]:
+    blueprint = blueprint_of(base)
     if blueprint is not None:
         return blueprint.types
-    own = [field.name for field in base.__dict__.get("__attrs_attrs__", ()) if not field.inherited]
+    fields: tuple[attrs.Attribute[object], ...] | None = base.__dict__.get("__attrs_attrs__")
+    own = [field.name for field in fields or () if not attribute(field, "inherited")]
     hints = evaluated(base) if own else {}
     return {name: hints.get(name, Any) for name in own}
 
@@ -455,19 +465,19 @@ def _set_result(blueprint: Blueprint, known: Bindings) -> None:
         cls.__event_result__ = compile_type(annotation, f"the result of {cls.__name__}").validate
 
 
-def _result_annotation(cls: Any, known: Bindings) -> Any:
+def _result_annotation(cls: type[EventShape], known: Bindings) -> object:
     """Return T of the event, from the nearest class that sets it; Any if none does."""
     for base in cls.__mro__:
-        blueprint: Blueprint | None = base.__dict__.get("__event_blueprint__")
+        blueprint = blueprint_of(base)
         if blueprint is not None and blueprint.result is not MISSING:
             return _result(blueprint.scope.resolve(blueprint.result))
-        parameter = base.__dict__.get("__event_parameter__", MISSING)
+        parameter = namespace_of(base).get("__event_parameter__", MISSING)
         if parameter is not MISSING:
             return _result(substitute(parameter, known.get(base, {})))
     return Any
 
 
-def _result(annotation: Any) -> Any:
+def _result(annotation: object) -> object:
     if isinstance(annotation, typing.TypeVar):
         default = getattr(annotation, "__default__", Any)
         annotation = Any if default is None or default is te.NoDefault else default
@@ -479,7 +489,7 @@ def _arguments(blueprint: Blueprint, mode: Mode) -> list[Argument]:
     here = Situation(cls, blueprint.marks, mode)
     return [
         argument(here, attribute, blueprint.infos[attribute.name], redeclared=_redeclared(cls, attribute.name))
-        for attribute in attrs.fields(cls)
+        for attribute in attrs_fields(cls)
     ]
 
 
@@ -488,30 +498,31 @@ def _guard(blueprint: Blueprint) -> None:
     cls = blueprint.cls
     if guards(cls, blueprint.infos):
         if cls.__setattr__ is object.__setattr__:
-            cls.__setattr__ = assign
+            type.__setattr__(cls, "__setattr__", assign)
         if cls.__delattr__ is object.__delattr__:
-            cls.__delattr__ = delete
+            type.__setattr__(cls, "__delattr__", delete)
 
 
-def _redeclared(cls: Any, name: str) -> bool:
+def _redeclared(cls: type[EventShape], name: str) -> bool:
     """Tell whether a subclass of the root gave a framework field an annotation of its own."""
     return any(
         name in _types_of(base) for base in cls.__mro__ if "__event_blueprint__" in base.__dict__ and not is_root(base)
     )
 
 
-def _install_init(cls: Any, namespace: Mapping[str, Any]) -> None:
+def _install_init(blueprint: Blueprint, namespace: Mapping[str, object]) -> None:
     """Give the class its constructor, unless it or a plain mixin has one of its own."""
+    cls = blueprint.cls
     if "__init__" in namespace or _inherits_own_init(cls):
         return
-    blueprint: Blueprint = cls.__event_blueprint__
-    cls.__init__ = blueprint.inits.get(LAX) or _first_init(blueprint)
+    init = blueprint.inits.get(LAX) or _first_init(blueprint)
+    type.__setattr__(cls, "__init__", init)
 
 
 def _inherits_own_init(cls: type) -> bool:
     """Tell whether the nearest constructor above *cls* was written by a user; attrs' and dataclasses' do not count."""
     for base in cls.__mro__[1:-1]:
-        init = base.__dict__.get("__init__")
+        init = namespace_of(base).get("__init__")
         made = attrs.has(base) or "__dataclass_fields__" in base.__dict__
         if init is not None and ("__event_blueprint__" in base.__dict__ or not made):
             return not is_written(init)
@@ -521,10 +532,10 @@ def _inherits_own_init(cls: type) -> bool:
 def _first_init(blueprint: Blueprint) -> Init:
     """Return a constructor for a class that waits for names: it looks for them and makes way for the real one."""
 
-    def __init__(self: Any, /, **arguments: Any) -> None:  # noqa: N807 - it stands in for one
+    def __init__(self: object, /, **arguments: object) -> None:  # noqa: N807 - it stands in for one
         init = blueprint.init(LAX)
         if blueprint.cls.__dict__.get("__init__") is first:
-            blueprint.cls.__init__ = init
+            type.__setattr__(blueprint.cls, "__init__", init)
         init(self, **arguments)
 
     first = stands_in(__init__)

@@ -12,14 +12,24 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
-from typing_extensions import TypeIs
+from typing_extensions import TypeIs, TypeVar
 
-from bubus._narrow import is_list_or_tuple, is_mapping, kind_of
+from bubus._narrow import (
+    attribute,
+    attrs_fields,
+    is_list_or_tuple,
+    is_mapping,
+    kind_of,
+    made,
+    method,
+    remade,
+    to_builtins,
+)
 from bubus._picks import ALL, Picks
 from bubus._pydantic_values import dumped
 from bubus._types import MISSING
@@ -29,9 +39,11 @@ from bubus.errors import EncodeError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_AS_THEY_ARE: Final = (str, int, bool, type(None))
+_K = TypeVar("_K")
+
+_AS_THEY_ARE: Final = frozenset[object]((str, int, bool, type(None)))
 _LISTS: Final = (list, tuple, set, frozenset, deque)
-_KEPT: Final = (OrderedDict, Counter)
+_KEPT: Final = frozenset[object]((OrderedDict, Counter))
 """Mappings that keep their class in Python."""
 
 
@@ -48,11 +60,11 @@ class Style:
 DEFAULT_STYLE: Final = Style()
 
 
-def style_of(config: Mapping[str, Any]) -> Style:
+def style_of(config: Mapping[str, object]) -> Style:
     """Return what the settings of a class say of JSON."""
-    names = [field.name for field in attrs.fields(Style)]
+    names = [field.name for field in attrs_fields(Style)]
     found = {name: config[f"ser_json_{name}"] for name in names if f"ser_json_{name}" in config}
-    return Style(**found) if found else DEFAULT_STYLE
+    return made(Style, found) if found else DEFAULT_STYLE
 
 
 @attrs.frozen(slots=True)
@@ -68,8 +80,8 @@ class Options:
     round_trip: bool = False
     serialize_as_any: bool = False
     polymorphic_serialization: bool | None = None
-    context: Any = None
-    fallback: Callable[[Any], Any] | None = None
+    context: object = None
+    fallback: Callable[[object], object] | None = None
     style: Style = DEFAULT_STYLE
 
     @property
@@ -81,7 +93,7 @@ class Options:
         """Return the same for values of a class with a style of its own."""
         return self if style == self.style else attrs.evolve(self, style=style)
 
-    def for_pydantic(self) -> dict[str, Any]:
+    def for_pydantic(self) -> dict[str, object]:
         """Return them as the arguments of pydantic's serializers."""
         names = ("by_alias", "exclude_unset", "exclude_defaults", "exclude_none", "round_trip", "context", "fallback")
         return {name: getattr(self, name) for name in names}
@@ -92,11 +104,11 @@ class Options:
         return self.serialize_as_any or bool(self.polymorphic_serialization)
 
 
-Dumper: TypeAlias = Callable[[Any, Options, Picks], Any]
+Dumper: TypeAlias = Callable[[object, Options, Picks], object]
 """Dumps a value of a certain type."""
 
 
-def dump(value: Any, *, json: bool) -> Any:
+def dump(value: object, *, json: bool) -> object:
     """
     Return *value* with every record in it as a dict; with *json* only of what JSON has.
 
@@ -106,18 +118,18 @@ def dump(value: Any, *, json: bool) -> Any:
     return dump_value(value, Options(json=json), ALL)
 
 
-def dump_value(value: Any, options: Options, picks: Picks) -> Any:
+def dump_value(value: object, options: Options, picks: Picks) -> object:
     """
     Return *value* as its own class says.
 
     Raises:
         EncodeError: If there is something that JSON cannot tell, and it should be JSON.
     """
-    cls: Any = kind_of(value)
+    cls = kind_of(value)
     if cls in _AS_THEY_ARE:
         return value
     if hasattr(cls, "__event_dump__"):
-        return cls.__event_dump__(value, options, picks)
+        return method(cls, "__event_dump__")(value, options, picks)
     if (fields := fields_of(value)) is not None:
         return dump_items(fields, options, picks, dump_value)
     if is_mapping(value):
@@ -127,14 +139,14 @@ def dump_value(value: Any, options: Options, picks: Picks) -> Any:
     return dump_leaf(value, options, picks)
 
 
-def dump_float(value: Any, options: Options, picks: Picks) -> Any:
+def dump_float(value: object, options: Options, picks: Picks) -> object:
     """Return the value of a field typed float, of which `model_dump` tells infinities and NaN as they are."""
     return value if type(value) is float else dump_value(value, options, picks)
 
 
-def dump_items(fields: Mapping[Any, Any], options: Options, picks: Picks, item: Dumper) -> dict[Any, Any]:
+def dump_items(fields: Mapping[_K, object], options: Options, picks: Picks, item: Dumper) -> dict[_K, object]:
     """Return the picked ones of named values."""
-    found: dict[Any, Any] = {}
+    found: dict[_K, object] = {}
     for name, value in fields.items():
         inner = picks.of(name)
         if inner is not None:
@@ -142,20 +154,19 @@ def dump_items(fields: Mapping[Any, Any], options: Options, picks: Picks, item: 
     return found
 
 
-def dump_mapping(value: Mapping[Any, Any], options: Options, picks: Picks, item: Dumper) -> Any:
+def dump_mapping(value: Mapping[object, object], options: Options, picks: Picks, item: Dumper) -> object:
     """Return the picked items of a mapping; in JSON keys are text."""
     found = dump_items(value, options, picks, item)
     if options.json:
         return {json_key(key, options): one for key, one in found.items()}
-    kind: Any = kind_of(value)
-    make: Any = kind if kind in _KEPT else dict
-    return make(found)
+    kind = kind_of(value)
+    return remade(kind if kind in _KEPT else dict, found)
 
 
-def dump_list(value: Collection[Any], options: Options, picks: Picks, item: Dumper) -> Any:
+def dump_list(value: Collection[object], options: Options, picks: Picks, item: Dumper) -> object:
     """Return the picked items of a list, set, tuple or deque, which stays what it is in Python."""
     length = len(value)
-    items: list[Any] = []
+    items: list[object] = []
     for index, one in enumerate(value):
         inner = picks.of_index(index, length)
         if inner is not None:
@@ -163,24 +174,23 @@ def dump_list(value: Collection[Any], options: Options, picks: Picks, item: Dump
     return items if options.json else _rebuilt(value, items)
 
 
-def is_list(value: object) -> TypeIs[Collection[Any]]:
+def is_list(value: object) -> TypeIs[Collection[object]]:
     """Tell whether *value* is dumped as a list."""
     return issubclass(kind_of(value), _LISTS)
 
 
-def _rebuilt(value: Any, items: list[Any]) -> Any:
-    kind: Any = tuple if hasattr(value, "_fields") else kind_of(value)
+def _rebuilt(value: object, items: list[object]) -> object:
     try:
-        return kind(items)
+        return remade(tuple if hasattr(value, "_fields") else kind_of(value), items)
     except TypeError:  # a record in a set became a dict, which cannot be in one
         return items
 
 
-def fields_of(value: Any) -> Mapping[str, Any] | None:
+def fields_of(value: object) -> Mapping[str, object] | None:
     """Return the fields of a record by name, None if *value* is no record."""
     cls = kind_of(value)
     if attrs.has(cls):
-        return {field.name: getattr(value, field.name) for field in attrs.fields(cls)}
+        return {field.name: getattr(value, field.name) for field in attrs_fields(cls)}
     if dataclasses.is_dataclass(cls):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(cls)}
     if issubclass(cls, msgspec.Struct):
@@ -207,7 +217,7 @@ def json_key(key: object, options: Options) -> str:
     raise EncodeError(f"{key!r} cannot be a key in JSON")
 
 
-def dump_leaf(value: Any, options: Options, picks: Picks) -> Any:
+def dump_leaf(value: object, options: Options, picks: Picks) -> object:
     """
     Return a single value.
 
@@ -220,12 +230,12 @@ def dump_leaf(value: Any, options: Options, picks: Picks) -> Any:
     if not options.json:
         return value
     if isinstance(value, Enum):
-        return dump_value(value.value, options, ALL)
+        return dump_value(attribute(value, "value"), options, ALL)
     for kinds, convert in _CONVERSIONS:
         if isinstance(value, kinds):
             return convert(value, options.style)
     try:
-        return msgspec.to_builtins(value)
+        return to_builtins(value)
     except TypeError as error:
         if options.fallback is not None:
             return dump_value(options.fallback(value), options, picks)
@@ -252,37 +262,52 @@ def _number(value: float, style: Style) -> float | None:
     return None if style.inf_nan == "null" and not math.isfinite(number) else number
 
 
-def _span(value: dt.timedelta, style: Style) -> Any:
+def _span(value: dt.timedelta, style: Style) -> object:
     if style.temporal == "iso8601":
-        return value.total_seconds() if style.timedelta == "float" else msgspec.to_builtins(value)
+        return value.total_seconds() if style.timedelta == "float" else to_builtins(value)
     return value.total_seconds() * _SCALE[style.temporal]
 
 
-def _moment(value: dt.date, style: Style) -> Any:
+def _moment(value: dt.date, style: Style) -> object:
     if style.temporal == "iso8601":
-        return msgspec.to_builtins(value)
+        return to_builtins(value)
     moment = value if isinstance(value, dt.datetime) else dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
     aware = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
     return _span(aware - _EPOCH, style)
 
 
-def _time(value: dt.time, style: Style) -> Any:
+def _time(value: dt.time, style: Style) -> object:
     if style.temporal == "iso8601":
-        return msgspec.to_builtins(value)
+        return to_builtins(value)
     span = dt.timedelta(hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond)
     return _span(span, style)
 
 
-_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any, Style], Any]], ...]] = (
+def _plain(convert: Callable[..., object]) -> Callable[..., object]:
+    def in_style(value: object, _: Style) -> object:
+        return convert(value)
+
+    return in_style
+
+
+def _pattern(value: re.Pattern[str], style: Style) -> object:
+    return dump_value(value.pattern, Options(json=True, style=style), ALL)
+
+
+def _complex(value: complex, _: Style) -> str:
+    return str(value).strip("()")
+
+
+_CONVERSIONS: Final[tuple[tuple[type | tuple[type, ...], Callable[..., object]], ...]] = (
     ((bytes, bytearray), _text_of_bytes),
-    ((PurePath, Fraction, ZoneInfo, *ADDRESSES), lambda value, _: str(value)),
-    (re.Pattern, lambda value, style: dump_value(value.pattern, Options(json=True, style=style), ALL)),
+    ((PurePath, Fraction, ZoneInfo, *ADDRESSES), _plain(str)),
+    (re.Pattern, _pattern),
     (dt.timedelta, _span),
     (dt.date, _moment),
     (dt.time, _time),
-    (complex, lambda value, _: str(value).strip("()")),
-    (str, lambda value, _: str.__str__(value)),
-    (int, lambda value, _: int.__int__(value)),
+    (complex, _complex),
+    (str, _plain(str.__str__)),
+    (int, _plain(int.__int__)),
     (float, _number),
 )
 """How JSON says what is not one of its own, by class."""

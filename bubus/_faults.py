@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, NotRequired, TypedDict, cast, final
 
 import attrs
 
@@ -150,26 +150,37 @@ JSON_MESSAGES: Final[dict[str, str]] = {
 """The words for values from JSON, where they differ."""
 
 
+class _Told(TypedDict):
+    """A fault in the shape of `ValidationError.errors`."""
+
+    type: str
+    msg: str
+    input: object
+    loc: Iterable[int | str]
+    ctx: NotRequired[dict[str, object] | None]
+
+
 @attrs.frozen(slots=True, eq=False)
 class Fault:
     """One value that does not fit, and where it was."""
 
     kind: str
     msg: str
-    input: Any
+    input: object
     loc: tuple[int | str, ...] = ()
-    ctx: dict[str, Any] | None = None
+    ctx: dict[str, object] | None = None
 
     def under(self, *loc: int | str) -> Fault:
         """Return the same fault as seen from a containing value."""
         return attrs.evolve(self, loc=loc + self.loc)
 
     @classmethod
-    def of_error(cls, error: Mapping[str, Any]) -> Fault:
+    def of_error(cls, error: Mapping[str, object]) -> Fault:
         """Return the fault that was shown as *error* in `ValidationError.errors`, or in pydantic's."""
-        return cls(error["type"], error["msg"], error["input"], tuple(error["loc"]), error.get("ctx"))
+        told = cast("_Told", error)
+        return cls(told["type"], told["msg"], told["input"], tuple(told["loc"]), told.get("ctx"))
 
-    def as_error(self) -> dict[str, Any]:
+    def as_error(self) -> dict[str, object]:
         """Return the fault in the shape of `ValidationError.errors`."""
         error = {"type": self.kind, "loc": self.loc, "msg": self.msg, "input": self.input}
         return error if self.ctx is None else {**error, "ctx": self.ctx}
@@ -180,7 +191,7 @@ class Invalid(Exception):  # noqa: N818 - never leaves the package: `refuse` mak
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(faults)
-        self.faults = faults
+        self.faults: list[Fault] = faults
 
 
 def fault(kind: str, value: object, **ctx: object) -> Fault:
@@ -205,6 +216,7 @@ def fail(kind: str, value: object, **ctx: object) -> NoReturn:
     raise Invalid([fault(kind, value, **ctx)])
 
 
+@final
 class Collector:
     """Runs checks on the parts of a value and keeps their faults for one report."""
 
@@ -213,7 +225,7 @@ class Collector:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
 
-    def run(self, check: Check, value: object, *loc: int | str) -> Any:
+    def run(self, check: Check, value: object, *loc: int | str) -> object:
         """Return what *check* makes of the part at *loc*, or None and keep its faults."""
         try:
             return check(value)
@@ -231,7 +243,7 @@ class Collector:
             raise Invalid(self.faults)
 
 
-def call_user(function: Callable[..., Any], value: object, *args: object) -> Any:
+def call_user(function: Callable[..., object], value: object, *args: object) -> object:
     """
     Call a converter or validator of the user; what it raises is a fault of *value*.
 

@@ -7,7 +7,7 @@ import dataclasses
 import keyword
 import sys
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias
 
 import attrs
 import typing_extensions as te
@@ -15,7 +15,7 @@ import typing_extensions as te
 from bubus._field_info import FieldInfo
 from bubus._foreign import translated
 from bubus._generics import is_class_variable
-from bubus._narrow import is_class, kind_of
+from bubus._narrow import attribute, dataclass_fields, is_class, is_dataclass, is_factory, kind_of, namespace_of
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-FieldSource: TypeAlias = Any
+FieldSource: TypeAlias = object
 """What `attrs.field` returns: an object private to attrs, made into an `attrs.Attribute` by it."""
 
 RESERVED_PREFIXES: Final = ("event_", "model_")
 _NOT_FIELDS: Final = frozenset({"model_config", "event_result_type"})
-_EMPTY: Final[dict[type, Callable[[], Any]]] = {list: list, dict: dict, set: set}
+_EMPTY: Final[dict[type, Callable[[], object]]] = {list: list, dict: dict, set: set}
 _OPTIMIZED: Final = 0x1  # inspect.CO_OPTIMIZED: set for functions, not for class bodies and modules
-_UNDECLARED: Final = (object, Generic, Protocol)
-_SOURCE_TYPE: Final = kind_of(attrs.field())  # attrs does not name it
-_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
+_UNDECLARED: Final[tuple[object, ...]] = (object, Generic, Protocol)
+_attrs_field: Final[Callable[..., object]] = attrs.field
+_SOURCE_TYPE: Final = kind_of(_attrs_field())  # attrs does not name it
 
 
 class UnknownName(NameError):  # noqa: N818 - says what is wrong
@@ -40,8 +40,8 @@ class UnknownName(NameError):  # noqa: N818 - says what is wrong
 
 
 def evaluated(
-    kind: Any, global_names: dict[str, Any] | None = None, local_names: dict[str, Any] | None = None
-) -> dict[str, Any]:
+    kind: object, global_names: dict[str, object] | None = None, local_names: dict[str, object] | None = None
+) -> dict[str, object]:
     """
     Return the annotations of a class with every string in them evaluated.
 
@@ -59,11 +59,11 @@ class Scope:
     """Where the names in a class' annotations are looked up: what it knows by itself, its function, its module."""
 
     module: str
-    own: dict[str, Any]
+    own: dict[str, object]
     frame: types.FrameType | None = None
     """The code that runs the class statement; let go as soon as all names are found."""
 
-    def resolve(self, annotation: Any) -> Any:
+    def resolve(self, annotation: object) -> object:
         """
         Return *annotation* with every string in it evaluated.
 
@@ -74,27 +74,27 @@ class Scope:
             return annotation
         holder = type("holder", (), {"__annotations__": {"it": annotation}})
         module = sys.modules.get(self.module)
-        names: dict[str, Any] = dict(vars(module)) if module else {}
+        names: dict[str, object] = dict(vars(module)) if module else {}
         return evaluated(holder, names, self._locals())["it"]
 
-    def _locals(self) -> dict[str, Any]:
+    def _locals(self) -> dict[str, object]:
         found = dict(self.own)
         for names in reversed(list(_local_names(self.frame))):
             found.update(names)
         return found
 
 
-def alias_value(alias: te.TypeAliasType) -> Any:
+def alias_value(alias: te.TypeAliasType) -> object:
     """
     Return what a named type stands for, which may contain its name.
 
     Raises:
         UnknownName: If another name in it does not exist (yet).
     """
-    return Scope(alias.__module__ or "", {alias.__name__: alias}).resolve(alias.__value__)
+    return Scope(alias.__module__ or "", {alias.__name__: alias}).resolve(attribute(alias, "__value__"))
 
 
-def _local_names(frame: types.FrameType | None) -> Iterator[Mapping[str, Any]]:
+def _local_names(frame: types.FrameType | None) -> Iterator[Mapping[str, object]]:
     """Yield the local names of a class body, of the class bodies around it and of the function around them."""
     while frame is not None and frame.f_locals is not frame.f_globals:
         yield frame.f_locals
@@ -108,7 +108,7 @@ class Declaration:
     """One field as a class body declares it."""
 
     name: str
-    annotation: Any
+    annotation: object
     """Unevaluated where it is a string; MISSING if only the default of an inherited field is replaced."""
 
     source: FieldSource
@@ -118,13 +118,13 @@ class Declaration:
     """What stands behind the ``=``; None if nothing does, or a field of attrs."""
 
 
-def declared(name: str, annotation: Any, default: Any) -> Declaration:
+def declared(name: str, annotation: object, default: object) -> Declaration:
     """Return the declaration of a field with what stands behind the ``=``, MISSING if nothing does."""
     info = info_of(default)
     return Declaration(name, annotation, source_of(default if info is None else info), info)
 
 
-def declarations(cls: type, namespace: Mapping[str, Any], inherited: frozenset[str]) -> dict[str, Declaration]:
+def declarations(cls: type, namespace: Mapping[str, object], inherited: frozenset[str]) -> dict[str, Declaration]:
     """
     Return the fields that the body of *cls* declares, and those of its plain mixins.
 
@@ -143,7 +143,7 @@ def declarations(cls: type, namespace: Mapping[str, Any], inherited: frozenset[s
     return found
 
 
-def _is_field(name: str, annotation: Any, namespace: Mapping[str, Any]) -> bool:
+def _is_field(name: str, annotation: object, namespace: Mapping[str, object]) -> bool:
     if name.startswith("_") or name in _NOT_FIELDS:
         return False
     return not is_class_variable(annotation, has_default=name in namespace)
@@ -168,7 +168,7 @@ def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[
     return False
 
 
-def _mixed_in(base: Any, inherited: frozenset[str]) -> Iterable[Declaration]:
+def _mixed_in(base: type, inherited: frozenset[str]) -> Iterable[Declaration]:
     """Yield the fields of a base that is neither an event nor an attrs class: attrs would not see them."""
     if (
         base in _UNDECLARED
@@ -182,33 +182,34 @@ def _mixed_in(base: Any, inherited: frozenset[str]) -> Iterable[Declaration]:
             yield declared(name, annotation, translated(_mixed_in_default(base, name)))
 
 
-def _mixed_in_default(base: Any, name: str) -> Any:
-    if not dataclasses.is_dataclass(base):
-        return base.__dict__.get(name, MISSING)
-    field = next((field for field in dataclasses.fields(base) if field.name == name), None)
+def _mixed_in_default(base: type, name: str) -> object:
+    if not is_dataclass(base):
+        return namespace_of(base).get(name, MISSING)
+    field = next((field for field in dataclass_fields(base) if field.name == name), None)
     if field is None:
         return MISSING
     if field.default_factory is not dataclasses.MISSING:
-        return attrs.field(factory=field.default_factory)
-    return MISSING if field.default is dataclasses.MISSING else field.default
+        return _attrs_field(factory=field.default_factory)
+    default = attribute(field, "default")
+    return MISSING if default is dataclasses.MISSING else default
 
 
-def info_of(default: Any) -> FieldInfo | None:
+def info_of(default: object) -> FieldInfo | None:
     """Return what a default says of its field, None if it is one of attrs or missing."""
     if isinstance(default, FieldInfo):
         return default
     return None if default is MISSING or isinstance(default, _SOURCE_TYPE) else FieldInfo.said(default=default)
 
 
-def source_of(default: Any) -> FieldSource:
+def source_of(default: object) -> FieldSource:
     """Return the attrs field for what stands behind the ``=`` in a class body."""
     if isinstance(default, _SOURCE_TYPE):
         return default
-    info = FieldInfo() if default is MISSING else default
-    return attrs.field(default=attrs_default(info), alias=attrs_alias(info), repr=info.repr)
+    info = default if isinstance(default, FieldInfo) else FieldInfo()
+    return _attrs_field(default=attrs_default(info), alias=attrs_alias(info), repr=info.repr)
 
 
-def attrs_default(info: FieldInfo) -> Any:
+def attrs_default(info: FieldInfo) -> object:
     """Return the default as attrs wants it."""
     if info.default_factory is not None:
         factory = info.default_factory
@@ -222,11 +223,11 @@ def attrs_alias(info: FieldInfo) -> str | None:
     return name if name and name.isidentifier() and not keyword.iskeyword(name) else None
 
 
-def info_of_attribute(attribute: attrs.Attribute[Any]) -> FieldInfo:
+def info_of_attribute(attribute: attrs.Attribute[object]) -> FieldInfo:
     """Return what a field that was declared in attrs' words says."""
-    facts: dict[str, Any] = {"repr": bool(attribute.repr)}
-    default: Any = attribute.default
-    if isinstance(default, _FACTORY):
+    facts: dict[str, object] = {"repr": bool(attribute.repr)}
+    default: object = attribute.default
+    if is_factory(default):
         facts["default_factory"] = default.factory
     elif default is not attrs.NOTHING:
         facts["default"] = default
@@ -235,7 +236,7 @@ def info_of_attribute(attribute: attrs.Attribute[Any]) -> FieldInfo:
     return FieldInfo.said(**facts)
 
 
-def own_copy(default: Any) -> Any:
+def own_copy(default: object) -> object:
     """Return *default* itself if it cannot change, else a factory that makes a copy per instance."""
     if isinstance(default, Hashable):
         return default

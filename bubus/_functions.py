@@ -6,12 +6,14 @@ import contextlib
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, final
 
 import attrs
 import msgspec
 
 from bubus._faults import Invalid, fault, refuse, told_by
+from bubus._narrow import attribute
+from bubus._types import T_Given
 from bubus._wire_values import write_unknown
 from bubus.errors import DefinitionError
 
@@ -19,48 +21,49 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bubus._marks import ValidatorMode
-    from bubus._types import Check
+    from bubus._types import Check, Values
 
+_NO_DEFAULT: Final[object] = inspect.Parameter.empty
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @attrs.frozen(slots=True, eq=False)
-class ValidationInfo:
+class ValidationInfo(Generic[T_Given]):
     """What a validator may know beside the value."""
 
-    data: dict[str, Any]
+    data: Values
     """The fields validated before, by name; those with faults are not in it."""
 
     field_name: str | None = None
-    context: Any = None
+    context: T_Given = attrs.field(default=None)
     """What was given as ``context=`` to `model_validate`."""
 
     mode: Literal["python", "json"] = "python"
     """Where the value comes from."""
 
-    config: Mapping[str, Any] | None = None
+    config: Mapping[str, object] | None = None
     """`model_config` of the class."""
 
 
-context: Final[ContextVar[Any]] = ContextVar("bubus_validation_context", default=None)
+context: Final[ContextVar[object]] = ContextVar("bubus_validation_context", default=None)
 """The ``context=`` of the running `model_validate` or `model_dump`."""
 
 current: Final[ContextVar[ValidationInfo | None]] = ContextVar("bubus_validation_info", default=None)
 """What the functions of the field being checked may know; set only for fields that have functions which ask."""
 
 
-def required_arguments(function: Callable[..., Any]) -> int:
+def required_arguments(function: Callable[..., object]) -> int:
     """Return how many arguments *function* must be given by position; 1 if nobody knows."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # of many classes in C nobody knows the signature
         return 1
-    return sum(one.kind in _POSITIONAL and one.default is inspect.Parameter.empty for one in parameters) or min(
-        1, len(parameters)
-    )
+    return sum(
+        one.kind in _POSITIONAL and attribute(one, "default") is inspect.Parameter.empty for one in parameters
+    ) or min(1, len(parameters))
 
 
-def wants_info(function: Callable[..., Any], usual: int, owner: str) -> bool:
+def wants_info(function: Callable[..., object], usual: int, owner: str) -> bool:
     """
     Tell whether *function* takes one argument more than the *usual* number.
 
@@ -72,7 +75,7 @@ def wants_info(function: Callable[..., Any], usual: int, owner: str) -> bool:
         return number == usual + 1
     raise DefinitionError(
         f"{owner}: {getattr(function, '__qualname__', function)!s} takes {number} arguments by position, "
-        f"and would be called with {usual}, or {usual + 1} to get a ValidationInfo"
+        + f"and would be called with {usual}, or {usual + 1} to get a ValidationInfo"
     )
 
 
@@ -81,7 +84,7 @@ def info_now() -> ValidationInfo:
     return current.get() or ValidationInfo({}, context=context.get())
 
 
-def call_validator(function: Callable[..., Any], value: object, *arguments: object) -> Any:
+def call_validator(function: Callable[..., object], value: object, *arguments: object) -> object:
     """
     Call a validator; a ValueError, an AssertionError and the faults of another value are faults of *value*.
 
@@ -96,6 +99,7 @@ def call_validator(function: Callable[..., Any], value: object, *arguments: obje
         raise Invalid(told_by(error, value)) from error
 
 
+@final
 class Handler:
     """What a function around a check calls to have the value checked."""
 
@@ -103,7 +107,7 @@ class Handler:
         self._check = check
         self._title = title
 
-    def __call__(self, value: Any, outer_location: str | int | None = None, /) -> Any:
+    def __call__(self, value: object, outer_location: str | int | None = None, /) -> object:
         """
         Return the checked value.
 
@@ -117,7 +121,7 @@ class Handler:
             raise refuse(self._title, [one.under(*where) for one in invalid.faults]) from None
 
 
-def applied(check: Check, function: Callable[..., Any], mode: ValidatorMode, owner: str) -> tuple[Check, bool]:
+def applied(check: Check, function: Callable[..., object], mode: ValidatorMode, owner: str) -> tuple[Check, bool]:
     """
     Return *check* with a user's *function* before, after, around or in place of it, and whether it asks for the info.
 
@@ -136,7 +140,7 @@ def reread(check: Check, made: Check) -> Check:
     is, and so gives back its type (`AfterValidator(str)` of a URL). Nothing that was once accepted is refused by it.
     """
 
-    def read(value: Any) -> Any:
+    def read(value: object) -> object:
         with contextlib.suppress(Exception):  # it is asked for its opinion; the check decides
             again = made(value)
             if msgspec.to_builtins(again, enc_hook=write_unknown) == value:
@@ -146,27 +150,27 @@ def reread(check: Check, made: Check) -> Check:
     return read
 
 
-_More = tuple[Callable[[], Any], ...]
+_More: TypeAlias = tuple[Callable[[], object], ...]
 
 
-def _before(check: Check, function: Callable[..., Any], more: _More, _: str) -> Check:
+def _before(check: Check, function: Callable[..., object], more: _More, _: str) -> Check:
     return lambda value: check(call_validator(function, value, value, *(make() for make in more)))
 
 
-def _after(check: Check, function: Callable[..., Any], more: _More, _: str) -> Check:
+def _after(check: Check, function: Callable[..., object], more: _More, _: str) -> Check:
     return lambda value: call_validator(function, value, check(value), *(make() for make in more))
 
 
-def _plain(_: Check, function: Callable[..., Any], more: _More, __: str) -> Check:
+def _plain(_: Check, function: Callable[..., object], more: _More, _owner: str) -> Check:
     return lambda value: call_validator(function, value, value, *(make() for make in more))
 
 
-def _wrap(check: Check, function: Callable[..., Any], more: _More, owner: str) -> Check:
+def _wrap(check: Check, function: Callable[..., object], more: _More, owner: str) -> Check:
     handler = Handler(check, owner)
     return lambda value: call_validator(function, value, value, handler, *(make() for make in more))
 
 
-_APPLY: Final[dict[str, Callable[[Check, Callable[..., Any], _More, str], Check]]] = {
+_APPLY: Final[dict[str, Callable[[Check, Callable[..., object], _More, str], Check]]] = {
     "before": _before,
     "after": _after,
     "plain": _plain,

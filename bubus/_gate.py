@@ -7,7 +7,7 @@ import logging
 import os
 import types
 import weakref
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, final, get_args
 
 import attrs
 
@@ -40,14 +40,14 @@ class Limit:
         if self.scope not in get_args(Scope):
             raise OptionError(f"retry(semaphore_scope={self.scope!r}) must be one of {', '.join(get_args(Scope))}")
         check_seconds("semaphore_timeout", self.timeout, optional=True)
-        if self.name is not None and (not isinstance(self.name, str) or not self.name):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
+        if not _is_name(self.name):
             raise OptionTypeError(f"retry(semaphore_name=...) takes a non-empty string, not {self.name!r}")
         if self.limit is None:
             self._check_unused()
         else:
             check_count("semaphore_limit", self.limit, least=1)
 
-    def gate(self, function: Callable[..., Any], name: str) -> Gate | None:
+    def gate(self, function: Callable[..., object], name: str) -> Gate | None:
         """Return the gate of one function, None where there is no limit."""
         if self.limit is None:
             return None
@@ -58,7 +58,7 @@ class Limit:
         if self.name is not None or self.lax or self.timeout is not None or self.scope != "global":
             raise OptionError("retry() was given semaphore options without a semaphore_limit: they would limit nothing")
 
-    def _finder(self, function: Callable[..., Any], key: str) -> Callable[[_Arguments], Limiter]:
+    def _finder(self, function: Callable[..., object], key: str) -> Callable[[_Arguments], Limiter]:
         if self.scope == "global":
             return _always(named(key))
         if self.scope == "multiprocess":
@@ -108,7 +108,7 @@ class Gate:
         if not self.lax:
             raise SemaphoreTimeout(
                 f"all {self.limit} slots of the semaphore {self.name!r} stayed taken for {seconds:g} s; raise "
-                "semaphore_limit or semaphore_timeout, or use semaphore_timeout=None to wait for ever"
+                + "semaphore_limit or semaphore_timeout, or use semaphore_timeout=None to wait for ever"
             )
         _logger.warning(
             "no free slot of the semaphore %r (limit %d) within %g s; going on without, as semaphore_lax allows",
@@ -120,6 +120,7 @@ class Gate:
         return _nothing
 
 
+@final
 class _Owners:
     """One semaphore for each instance or class, as long as that lives."""
 
@@ -149,17 +150,21 @@ class _Owners:
             kind = type(owner).__name__
             raise NotRetryableError(
                 f"{self._key} limits calls per instance, but a {kind} cannot be referenced weakly; add '__weakref__' "
-                "to its __slots__, or use another semaphore_scope"
+                + "to its __slots__, or use another semaphore_scope"
             ) from None
         self._known[id(owner)] = semaphore
         return semaphore
+
+
+def _is_name(name: object) -> bool:
+    return name is None or (isinstance(name, str) and bool(name))
 
 
 def _always(semaphore: Limiter) -> Callable[[_Arguments], Limiter]:
     return lambda _args: semaphore
 
 
-def _check_method(function: Callable[..., Any], key: str, scope: Scope) -> None:
+def _check_method(function: Callable[..., object], key: str, scope: Scope) -> None:
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:  # written in C without a signature
@@ -168,9 +173,9 @@ def _check_method(function: Callable[..., Any], key: str, scope: Scope) -> None:
         raise NotRetryableError(f"semaphore_scope={scope!r} needs a method, but {key} takes no instance or class")
 
 
-def _key(function: Callable[..., Any], name: str, scope: Scope) -> str:
+def _key(function: Callable[..., object], name: str, scope: Scope) -> str:
     # Between processes "__main__" is anybody's name, and a spawned child calls the same module "__mp_main__".
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code: types.CodeType | None = getattr(cast("object", inspect.unwrap(function)), "__code__", None)
     if scope != "multiprocess" or not name.startswith(("__main__.", "__mp_main__.")) or code is None:
         return name
     return f"{os.path.realpath(code.co_filename)}:{name.partition('.')[2]}"

@@ -9,13 +9,12 @@ import enum
 import inspect
 import os
 import re
-import types
 import typing
 from collections import abc
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -29,7 +28,7 @@ from bubus._dump import dump
 from bubus._event_dump import return_type
 from bubus._fields import Scope, evaluated
 from bubus._foreign import merged_info
-from bubus._generics import substitute
+from bubus._generics import LITERALS, UNION, UNIONS, WRAPPERS, mapping_of, substitute
 from bubus._marks import (
     ComputedField,
     FieldSerializer,
@@ -39,7 +38,21 @@ from bubus._marks import (
     ValueValidator,
 )
 from bubus._mode import LAX
-from bubus._narrow import is_class, is_dict, is_list_or_tuple
+from bubus._narrow import (
+    arguments_of,
+    attribute,
+    attrs_fields,
+    bare,
+    dataclass_fields,
+    is_class,
+    is_dict,
+    is_factory,
+    is_list_or_tuple,
+    is_named_tuple,
+    item_of,
+    method,
+    origin_of,
+)
 from bubus._pydantic_schema import described
 from bubus._pydantic_types import adapter, is_adapted
 from bubus._types import MISSING
@@ -47,16 +60,15 @@ from bubus._wire_values import ADDRESSES
 from bubus.errors import EncodeError, SchemaError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bubus._field_info import FieldInfo
+    from bubus._shape import EventShape
 
-Schema: TypeAlias = dict[str, Any]
+Schema: TypeAlias = dict[str, object]
 SchemaMode: TypeAlias = Literal["validation", "serialization"]
 
-_UNIONS: Final = (typing.Union, types.UnionType)
-_WRAPPERS: Final = (te.Required, te.NotRequired, te.ReadOnly, typing.Final, typing.Required, typing.NotRequired)
-_PLAIN: Final[dict[Any, Schema]] = {
+_PLAIN: Final[dict[object, Schema]] = {
     str: {"type": "string"},
     int: {"type": "integer"},
     float: {"type": "number"},
@@ -80,12 +92,18 @@ _PLAIN: Final[dict[Any, Schema]] = {
     object: {},
     te.LiteralString: {"type": "string"},
 }
-_LISTS: Final = (list, collections.deque, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection)
-_SETS: Final = (set, frozenset, abc.Set, abc.MutableSet)
-_DICTS: Final = (
-    *(dict, collections.OrderedDict, collections.defaultdict, collections.Counter),
-    *(abc.Mapping, abc.MutableMapping),
+_LISTS: Final = frozenset[object](
+    (list, collections.deque, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection)
 )
+_SETS: Final = frozenset[object]((set, frozenset, abc.Set, abc.MutableSet))
+_DICTS: Final = frozenset[object](
+    (
+        *(dict, collections.OrderedDict, collections.defaultdict, collections.Counter),
+        *(abc.Mapping, abc.MutableMapping),
+    )
+)
+_GENERIC: Final = frozenset[object]((re.Pattern, os.PathLike))
+_NOT_REQUIRED: Final = frozenset[object]((typing.NotRequired, te.NotRequired))
 _TYPE_NAMES: Final[tuple[tuple[type, str], ...]] = (
     (bool, "boolean"),
     (int, "integer"),
@@ -112,9 +130,9 @@ class SchemaMaker:
     by_alias: bool
     template: str
     definitions: dict[str, Schema] = attrs.Factory(dict[str, Schema])
-    _names: dict[Any, str] = attrs.Factory(dict[Any, str])
+    names: dict[object, str] = attrs.Factory(dict[object, str])
 
-    def of(self, annotation: Any) -> Schema:
+    def of(self, annotation: object) -> Schema:
         """
         Return the schema of a type.
 
@@ -129,13 +147,13 @@ class SchemaMaker:
             f"{annotation!r} has no JSON schema; leave such fields out of what is described, or declare another type"
         )
 
-    def reference(self, key: Any, name: str, make: Callable[[], Schema]) -> Schema:
+    def reference(self, key: object, name: str, make: Callable[[], Schema]) -> Schema:
         """Return a reference to the definition of *key*, which *make* makes once."""
-        found = self._names.get(key)
+        found = self.names.get(key)
         if found is None:
-            taken = set(self._names.values())
+            taken = set(self.names.values())
             longer = f"{getattr(key, '__module__', '')}.{getattr(key, '__qualname__', name)}".replace(".", "__")
-            found = self._names[key] = longer if name in taken else name
+            found = self.names[key] = longer if name in taken else name
             self.definitions[found] = {}
             self.definitions[found] = make()
         return {"$ref": self.template.format(model=found)}
@@ -150,7 +168,7 @@ class SchemaMaker:
         return alias if isinstance(alias, str) else next((str(path[0]) for path in alias if len(path) == 1), name)
 
 
-def schema_of(cls: Any, mode: SchemaMode, template: str, *, by_alias: bool) -> Schema:
+def schema_of(cls: type[EventShape], mode: SchemaMode, template: str, *, by_alias: bool) -> Schema:
     """
     Return the JSON schema of an event class.
 
@@ -159,14 +177,14 @@ def schema_of(cls: Any, mode: SchemaMode, template: str, *, by_alias: bool) -> S
     """
     maker = SchemaMaker(mode, by_alias, template)
     reference = maker.of(cls)
-    name = maker._names[cls]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the maker is private to this module
-    if _refers_to(maker.definitions, reference["$ref"]):
+    name = maker.names[cls]
+    if _refers_to(maker.definitions, str(reference["$ref"])):
         return {"$defs": dict(sorted(maker.definitions.items())), **reference}
     own = maker.definitions.pop(name)
     return {"$defs": dict(sorted(maker.definitions.items())), **own} if maker.definitions else own
 
 
-def _refers_to(value: Any, reference: str) -> bool:
+def _refers_to(value: object, reference: str) -> bool:
     if is_dict(value):
         return value.get("$ref") == reference or any(_refers_to(item, reference) for item in value.values())
     return is_list_or_tuple(value) and any(_refers_to(item, reference) for item in value)
@@ -175,7 +193,7 @@ def _refers_to(value: Any, reference: str) -> bool:
 # -- types -------------------------------------------------------------------------------------------------------------
 
 
-def _plain(_: SchemaMaker, annotation: Any) -> Schema | None:
+def _plain(_: SchemaMaker, annotation: object) -> Schema | None:
     try:
         found = _PLAIN.get(annotation)
     except TypeError:  # unhashable, such as Annotated with a list in it
@@ -183,45 +201,44 @@ def _plain(_: SchemaMaker, annotation: Any) -> Schema | None:
     return None if found is None else dict(found)
 
 
-def _foreign(maker: SchemaMaker, annotation: Any) -> Schema | None:
+def _foreign(maker: SchemaMaker, annotation: object) -> Schema | None:
     """Let pydantic describe what it checks."""
     if not is_adapted(annotation):
         return None
-    in_list: Any = list  # so that a model is referred to by name
-    made = adapter(in_list[described(annotation)], "JSON schema", LAX)
-    whole: Schema = made.json_schema(mode=maker.mode, by_alias=maker.by_alias, ref_template=maker.template)
-    maker.definitions.update(whole.get("$defs", {}))
-    schema: Schema = whole["items"]
-    return schema
+    # In a list, so that a model is referred to by name.
+    made = method(adapter(item_of(list, described(annotation)), "JSON schema", LAX), "json_schema")
+    whole = cast("Schema", made(mode=maker.mode, by_alias=maker.by_alias, ref_template=maker.template))
+    maker.definitions.update(cast("dict[str, Schema]", whole.get("$defs", {})))
+    return cast("Schema", whole["items"])
 
 
-def _wrapped(maker: SchemaMaker, annotation: Any) -> Schema | None:
+def _wrapped(maker: SchemaMaker, annotation: object) -> Schema | None:
     if isinstance(annotation, typing.NewType):
         return maker.of(annotation.__supertype__)
     if isinstance(annotation, typing.TypeVar):
         constraints = annotation.__constraints__
-        return maker.of(typing.Union[constraints] if constraints else annotation.__bound__ or Any)  # noqa: UP007 - not known before run time
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if isinstance(origin or annotation, te.TypeAliasType):
-        return _alias(maker, annotation)
-    return maker.of(arguments[0]) if origin in _WRAPPERS else None
+        return maker.of(item_of(UNION, constraints) if constraints else annotation.__bound__ or Any)
+    origin, arguments = origin_of(annotation), arguments_of(annotation)
+    alias = origin or annotation
+    if isinstance(alias, te.TypeAliasType):
+        return _alias(maker, annotation, alias)
+    return maker.of(arguments[0]) if origin in WRAPPERS else None
 
 
-def _alias(maker: SchemaMaker, annotation: Any) -> Schema:
-    origin: Any = typing.get_origin(annotation) or annotation
-    mapping = dict(zip(origin.__type_params__, typing.get_args(annotation), strict=False))
-    value = Scope(origin.__module__ or "", {origin.__name__: origin}).resolve(origin.__value__)
+def _alias(maker: SchemaMaker, annotation: object, origin: te.TypeAliasType) -> Schema:
+    mapping: dict[object, object] = dict(zip(origin.__type_params__, arguments_of(annotation), strict=False))
+    value = Scope(origin.__module__ or "", {origin.__name__: origin}).resolve(attribute(origin, "__value__"))
     return maker.reference(annotation, origin.__name__, lambda: maker.of(substitute(value, mapping)))
 
 
-def _annotated(maker: SchemaMaker, annotation: Any) -> Schema | None:
-    if typing.get_origin(annotation) is not typing.Annotated:
+def _annotated(maker: SchemaMaker, annotation: object) -> Schema | None:
+    if origin_of(annotation) is not typing.Annotated:
         return None
     info = merged_info(annotation, None)
     return {**_described(maker, info.annotation, info.metadata), **facts_of(info)}
 
 
-def _described(maker: SchemaMaker, kind: Any, items: tuple[Any, ...]) -> Schema:
+def _described(maker: SchemaMaker, kind: object, items: tuple[object, ...]) -> Schema:
     """Return the schema of a type with the items of its Annotated."""
     if items and is_adapted(typing.Annotated[kind, *items]):
         return maker.of(typing.Annotated[kind, *items])
@@ -234,26 +251,27 @@ def _described(maker: SchemaMaker, kind: Any, items: tuple[Any, ...]) -> Schema:
     extra: Schema = {}
     for item in items:
         extra.update(_meta_facts(item))
-    members = typing.get_args(kind) if typing.get_origin(kind) in _UNIONS else ()
+    members = arguments_of(kind) if origin_of(kind) in UNIONS else ()
     if type(None) in members and len(members) == 2:  # noqa: PLR2004 - limits are those of the type beside None
         parts = [maker.of(one) if one is type(None) else _limited(maker, one, limits) for one in members]
         return {"anyOf": parts, **extra}
     return {**_limited(maker, kind, limits), **extra}
 
 
-def _meta_facts(item: Any) -> Schema:
+def _meta_facts(item: object) -> Schema:
     """Return what a msgspec.Meta says beside limits."""
     if not isinstance(item, msgspec.Meta):
         return {}
-    facts = {"title": item.title, "description": item.description, "examples": item.examples}
-    return {name: fact for name, fact in facts.items() if fact is not None} | (item.extra_json_schema or {})
+    facts: Schema = {"title": item.title, "description": item.description, "examples": item.examples}
+    more: Schema = item.extra_json_schema or {}
+    return {**{name: fact for name, fact in facts.items() if fact is not None}, **more}
 
 
-def _limited(maker: SchemaMaker, kind: Any, limits: dict[str, Any]) -> Schema:
+def _limited(maker: SchemaMaker, kind: object, limits: dict[str, object]) -> Schema:
     schema = maker.of(kind)
     if kind is Decimal:
         return _limited_decimal(schema, limits)
-    kind_name = schema.get("type", "")
+    kind_name = str(schema.get("type", ""))
     if kind_name in ("integer", "number"):
         return {**schema, **{word: limits[name] for name, word in _NUMBER_WORDS.items() if name in limits}}
     if "pattern" in limits and kind_name == "string":
@@ -264,14 +282,20 @@ def _limited(maker: SchemaMaker, kind: Any, limits: dict[str, Any]) -> Schema:
     return schema
 
 
-def _limited_decimal(schema: Schema, limits: dict[str, Any]) -> Schema:
+def _members(schema: Schema) -> list[Schema]:
+    """Return the schemas of which one must fit."""
+    return cast("list[Schema]", schema.get("anyOf", []))
+
+
+def _limited_decimal(schema: Schema, limits: dict[str, object]) -> Schema:
     if "anyOf" in schema:
-        words = {word: float(limits[name]) for name, word in _NUMBER_WORDS.items() if name in limits}
-        schema["anyOf"] = [{**schema["anyOf"][0], **words}, *schema["anyOf"][1:]]
+        words = {word: float(cast("float", limits[name])) for name, word in _NUMBER_WORDS.items() if name in limits}
+        first, *others = _members(schema)
+        schema["anyOf"] = [{**first, **words}, *others]
     return schema
 
 
-def _decimal(maker: SchemaMaker, annotation: Any) -> Schema | None:
+def _decimal(maker: SchemaMaker, annotation: object) -> Schema | None:
     if annotation is not Decimal:
         return None
     if maker.mode == "serialization":
@@ -279,34 +303,34 @@ def _decimal(maker: SchemaMaker, annotation: Any) -> Schema | None:
     return {"anyOf": [{"type": "number"}, {"type": "string"}]}
 
 
-def _union(maker: SchemaMaker, annotation: Any) -> Schema | None:
-    if typing.get_origin(annotation) not in _UNIONS:
+def _union(maker: SchemaMaker, annotation: object) -> Schema | None:
+    if origin_of(annotation) not in UNIONS:
         return None
     found: list[Schema] = []
-    for argument in typing.get_args(annotation):
+    for argument in arguments_of(annotation):
         schema = maker.of(argument)
         if schema not in found:
             found.append(schema)
     return found[0] if len(found) == 1 else {"anyOf": found}
 
 
-def _literal(_: SchemaMaker, annotation: Any) -> Schema | None:
-    if typing.get_origin(annotation) not in (typing.Literal, te.Literal):
+def _literal(_: SchemaMaker, annotation: object) -> Schema | None:
+    if origin_of(annotation) not in LITERALS:
         return None
-    values = [one.value if isinstance(one, enum.Enum) else one for one in typing.get_args(annotation)]
+    values = [attribute(one, "value") if isinstance(one, enum.Enum) else one for one in arguments_of(annotation)]
     return {"const": values[0], **_type_of(values)} if len(values) == 1 else {"enum": values, **_type_of(values)}
 
 
-def _type_of(values: list[Any]) -> Schema:
+def _type_of(values: list[object]) -> Schema:
     """Return the type that all values have, nothing if they differ."""
     names = {next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), None) for value in values}
     return {"type": name} if len(names) == 1 and (name := names.pop()) is not None else {}
 
 
-def _enum(maker: SchemaMaker, annotation: Any) -> Schema | None:
+def _enum(maker: SchemaMaker, annotation: object) -> Schema | None:
     if not is_class(annotation) or not issubclass(annotation, enum.Enum):
         return None
-    members: list[Any] = [member.value for member in annotation]
+    members = [attribute(member, "value") for member in annotation]
 
     def make() -> Schema:
         return {"enum": members, "title": annotation.__name__, **_type_of(members), **_doc(annotation)}
@@ -320,36 +344,36 @@ def _doc(kind: type) -> Schema:
     return {"description": inspect.cleandoc(text)} if text and not text.startswith(f"{kind.__name__}(") else {}
 
 
-def _fraction(maker: SchemaMaker, annotation: Any) -> Schema | None:
+def _fraction(maker: SchemaMaker, annotation: object) -> Schema | None:
     if annotation is not Fraction:
         return None
     text: Schema = {"type": "string", "format": "fraction"}
     return text if maker.mode == "serialization" else {"anyOf": [{"type": "number"}, text]}
 
 
-def _generic(_: SchemaMaker, annotation: Any) -> Schema | None:
-    origin = typing.get_origin(annotation)
-    return dict(_PLAIN[origin]) if origin in (re.Pattern, os.PathLike) else None
+def _generic(_: SchemaMaker, annotation: object) -> Schema | None:
+    origin = origin_of(annotation)
+    return dict(_PLAIN[origin]) if origin in _GENERIC else None
 
 
-def _path(_: SchemaMaker, annotation: Any) -> Schema | None:
+def _path(_: SchemaMaker, annotation: object) -> Schema | None:
     is_path = is_class(annotation) and issubclass(annotation, PurePath)
     return {"type": "string", "format": "path"} if is_path else None
 
 
-def _list(maker: SchemaMaker, annotation: Any) -> Schema | None:
-    kind = typing.get_origin(annotation) or annotation
-    if kind not in (*_LISTS, *_SETS):
+def _list(maker: SchemaMaker, annotation: object) -> Schema | None:
+    kind = bare(annotation)
+    if kind not in _LISTS and kind not in _SETS:
         return None
-    (item,) = typing.get_args(annotation) or (Any,)
+    (item,) = arguments_of(annotation) or (Any,)
     unique: Schema = {"uniqueItems": True} if kind in _SETS else {}
     return {"type": "array", "items": maker.of(item), **unique}
 
 
-def _tuple(maker: SchemaMaker, annotation: Any) -> Schema | None:
-    if (typing.get_origin(annotation) or annotation) is not tuple:
+def _tuple(maker: SchemaMaker, annotation: object) -> Schema | None:
+    if (bare(annotation)) is not tuple:
         return None
-    arguments = typing.get_args(annotation)
+    arguments = arguments_of(annotation)
     if annotation is tuple or (len(arguments) == 2 and arguments[1] is ...):  # noqa: PLR2004 - tuple[X, ...]
         return {"type": "array", "items": maker.of(arguments[0] if arguments else Any)}
     return _fixed([maker.of(argument) for argument in arguments], len(arguments))
@@ -360,42 +384,42 @@ def _fixed(items: list[Schema], least: int) -> Schema:
     return {"type": "array", "minItems": least, "maxItems": len(items), **some}
 
 
-def _dict(maker: SchemaMaker, annotation: Any) -> Schema | None:
-    kind = typing.get_origin(annotation) or annotation
+def _dict(maker: SchemaMaker, annotation: object) -> Schema | None:
+    kind = bare(annotation)
     if kind not in _DICTS:
         return None
-    arguments = typing.get_args(annotation)
+    arguments = arguments_of(annotation)
     if kind is collections.Counter:
         arguments = (*(arguments or (Any,)), int)
     key, value = arguments or (Any, Any)
     names = {word: fact for word, fact in maker.of(key).items() if word in _KEY_WORDS}
-    special = {"propertyNames": names} if names else {}
+    special: Schema = {"propertyNames": names} if names else {}
     return {"type": "object", "additionalProperties": maker.of(value) or True, **special}
 
 
-def _live(_: SchemaMaker, annotation: Any) -> Schema | None:
-    return {} if (typing.get_origin(annotation) or annotation) is type else None
+def _live(_: SchemaMaker, annotation: object) -> Schema | None:
+    return {} if (bare(annotation)) is type else None
 
 
 # -- records -----------------------------------------------------------------------------------------------------------
 
-Part: TypeAlias = tuple[str, Any, Any, bool]
+Part: TypeAlias = tuple[str, object, object, bool]
 """Name, type, default (MISSING if there is none to show), and whether it is required."""
 
 
-def _record(maker: SchemaMaker, annotation: Any) -> Schema | None:
+def _record(maker: SchemaMaker, annotation: object) -> Schema | None:
     """Describe TypedDicts, NamedTuples, dataclasses, attrs classes and Structs."""
-    kind = typing.get_origin(annotation) or annotation
+    kind = bare(annotation)
     parts = next((read for fits, read in _RECORDS if fits(kind)), None)
-    if parts is None:
+    if parts is None or not isinstance(kind, type):
         return None
-    mapping = dict(zip(getattr(kind, "__parameters__", ()), typing.get_args(annotation), strict=False))
+    mapping = mapping_of(kind, arguments_of(annotation))
     hints = {name: substitute(hint, mapping) for name, hint in evaluated(kind).items()}
-    make = _tuple_of_parts if hasattr(kind, "_fields") and issubclass(kind, tuple) else _object_of_parts
+    make = _tuple_of_parts if is_named_tuple(kind) else _object_of_parts
     return maker.reference(annotation, kind.__name__, lambda: make(maker, kind, list(parts(kind, hints))))
 
 
-def _object_of_parts(maker: SchemaMaker, kind: Any, parts: list[Part]) -> Schema:
+def _object_of_parts(maker: SchemaMaker, kind: type, parts: list[Part]) -> Schema:
     properties = {name: _part(maker, name, hint, default) for name, hint, default, _ in parts}
     required = [name for name, _, _, needed in parts if needed]
     return {
@@ -407,51 +431,56 @@ def _object_of_parts(maker: SchemaMaker, kind: Any, parts: list[Part]) -> Schema
     }
 
 
-def _tuple_of_parts(maker: SchemaMaker, _: Any, parts: list[Part]) -> Schema:
+def _tuple_of_parts(maker: SchemaMaker, _: type, parts: list[Part]) -> Schema:
     items = [_part(maker, name, hint, default) for name, hint, default, _ in parts]
     return _fixed(items, sum(needed for *_, needed in parts))
 
 
-def _part(maker: SchemaMaker, name: str, hint: Any, default: Any) -> Schema:
+def _part(maker: SchemaMaker, name: str, hint: object, default: object) -> Schema:
     return {**titled(maker.of(hint), name), **default_of(default)}
 
 
-def _keys(kind: Any, hints: dict[str, Any]) -> abc.Iterable[Part]:
-    optional = {name for name, hint in hints.items() if typing.get_origin(hint) in (typing.NotRequired, te.NotRequired)}
-    return ((name, hint, MISSING, name in kind.__required_keys__ - optional) for name, hint in hints.items())
+def _keys(kind: type, hints: dict[str, object]) -> abc.Iterable[Part]:
+    optional = {name for name, hint in hints.items() if origin_of(hint) in _NOT_REQUIRED}
+    required = cast("frozenset[str]", attribute(kind, "__required_keys__")) - optional
+    return ((name, hint, MISSING, name in required) for name, hint in hints.items())
 
 
-def _places(kind: Any, hints: dict[str, Any]) -> abc.Iterable[Part]:
-    defaults: dict[str, Any] = kind._field_defaults
-    return ((name, hints.get(name, Any), defaults.get(name, MISSING), name not in defaults) for name in kind._fields)
+def _places(kind: type, hints: dict[str, object]) -> abc.Iterable[Part]:
+    defaults = cast("Mapping[str, object]", attribute(kind, "_field_defaults"))
+    names = cast("tuple[str, ...]", attribute(kind, "_fields"))
+    return ((name, hints.get(name, Any), defaults.get(name, MISSING), name not in defaults) for name in names)
 
 
-def _dataclass_fields(kind: Any, hints: dict[str, Any]) -> abc.Iterable[Part]:
-    for field in dataclasses.fields(kind):
+def _dataclass_fields(kind: type, hints: dict[str, object]) -> abc.Iterable[Part]:
+    for field in dataclass_fields(kind):
         if field.init:
-            default = MISSING if field.default is dataclasses.MISSING else field.default
+            own = attribute(field, "default")
+            default = MISSING if own is dataclasses.MISSING else own
             required = default is MISSING and field.default_factory is dataclasses.MISSING
             yield field.name, hints[field.name], default, required
 
 
-def _attrs_fields(kind: Any, hints: dict[str, Any]) -> abc.Iterable[Part]:
-    for field in attrs.fields(kind):
+def _attrs_fields(kind: type, hints: dict[str, object]) -> abc.Iterable[Part]:
+    for field in attrs_fields(kind):
         if field.init:
-            default: Any = field.default
-            shown = MISSING if default is attrs.NOTHING or isinstance(default, _FACTORY) else default
+            default: object = field.default
+            shown = MISSING if default is attrs.NOTHING or is_factory(default) else default
             yield field.alias or field.name, hints.get(field.name, Any), shown, default is attrs.NOTHING
 
 
-def _struct_fields(kind: Any, hints: dict[str, Any]) -> abc.Iterable[Part]:
-    for field in msgspec.structs.fields(kind):
-        default = MISSING if field.default is msgspec.NODEFAULT else field.default
+def _struct_fields(kind: type, hints: dict[str, object]) -> abc.Iterable[Part]:
+    for field in msgspec.structs.fields(cast("type[msgspec.Struct]", kind)):
+        own = attribute(field, "default")
+        default = MISSING if own is msgspec.NODEFAULT else own
         yield field.encode_name, hints.get(field.name, Any), default, field.required
 
 
-_FACTORY: Final[Any] = attrs.Factory  # a class, typed as a function
-_RECORDS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any, dict[str, Any]], abc.Iterable[Part]]], ...]] = (
+_RECORDS: Final[
+    tuple[tuple[Callable[[object], bool], Callable[[type, dict[str, object]], abc.Iterable[Part]]], ...]
+] = (
     (te.is_typeddict, _keys),
-    (lambda kind: is_class(kind) and hasattr(kind, "_fields") and issubclass(kind, tuple), _places),
+    (is_named_tuple, _places),
     (lambda kind: is_class(kind) and issubclass(kind, msgspec.Struct), _struct_fields),
     (lambda kind: is_class(kind) and attrs.has(kind), _attrs_fields),
     (lambda kind: is_class(kind) and dataclasses.is_dataclass(kind), _dataclass_fields),
@@ -461,16 +490,16 @@ _RECORDS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any, dict[str, Any]
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
-def _event(maker: SchemaMaker, annotation: Any) -> Schema | None:
-    cls: Any = annotation
-    if typing.get_origin(annotation) is not None and hasattr(typing.get_origin(annotation), "__event_from__"):
-        cls = typing.get_origin(annotation)[typing.get_args(annotation)]
-    if not hasattr(cls, "__event_from__"):
+def _event(maker: SchemaMaker, annotation: object) -> Schema | None:
+    origin = origin_of(annotation)
+    kind = item_of(origin, arguments_of(annotation)) if hasattr(origin, "__event_from__") else annotation
+    if not hasattr(kind, "__event_from__"):
         return None
+    cls = cast("type[EventShape]", kind)
     return maker.reference(cls, cls.__name__, lambda: _event_now(maker, cls))
 
 
-def _event_now(maker: SchemaMaker, cls: Any) -> Schema:
+def _event_now(maker: SchemaMaker, cls: type[EventShape]) -> Schema:
     marks, config = cls.__event_blueprint__.marks, cls.model_config
     whole = [(name, mark) for name, mark in marks.items() if isinstance(mark, ModelSerializer)]
     if maker.mode == "serialization" and whole:
@@ -483,7 +512,7 @@ def _event_now(maker: SchemaMaker, cls: Any) -> Schema:
     return {**schema, **({} if extra in ("ignore", None) else {"additionalProperties": extra == "allow"}), **_doc(cls)}
 
 
-def _object(maker: SchemaMaker, cls: Any) -> Schema:
+def _object(maker: SchemaMaker, cls: type[EventShape]) -> Schema:
     properties: dict[str, Schema] = {}
     required: list[str] = []
     for name, info in cls.model_fields.items():
@@ -497,11 +526,11 @@ def _object(maker: SchemaMaker, cls: Any) -> Schema:
             key = mark.alias or name if maker.by_alias else name
             properties[key] = _computed(maker, cls, name, key, mark)
             required.append(key)
-    some = {"required": required} if required else {}
+    some: Schema = {"required": required} if required else {}
     return {"type": "object", "title": cls.__name__, "properties": properties, **some}
 
 
-def _field(maker: SchemaMaker, cls: Any, name: str, key: str, info: FieldInfo) -> Schema:
+def _field(maker: SchemaMaker, cls: type[EventShape], name: str, key: str, info: FieldInfo) -> Schema:
     base, by_function = _base(maker, cls, name, info)
     schema = {**titled(base, key), **facts_of(info)}
     if not by_function and info.default_factory is None:
@@ -509,7 +538,7 @@ def _field(maker: SchemaMaker, cls: Any, name: str, key: str, info: FieldInfo) -
     return _extended(schema, info.json_schema_extra)
 
 
-def _base(maker: SchemaMaker, cls: Any, name: str, info: FieldInfo) -> tuple[Schema, bool]:
+def _base(maker: SchemaMaker, cls: type[EventShape], name: str, info: FieldInfo) -> tuple[Schema, bool]:
     """Return the schema of a field's type, or of what its serializer returns, and whether it is that."""
     for function, mark in cls.__event_blueprint__.marks.items():
         if maker.mode == "serialization" and isinstance(mark, FieldSerializer) and is_meant(name, mark.fields):
@@ -522,10 +551,10 @@ def _base(maker: SchemaMaker, cls: Any, name: str, info: FieldInfo) -> tuple[Sch
     return _described(maker, info.annotation, info.metadata), False
 
 
-def _computed(maker: SchemaMaker, cls: Any, name: str, key: str, mark: ComputedField) -> Schema:
+def _computed(maker: SchemaMaker, cls: type[EventShape], name: str, key: str, mark: ComputedField) -> Schema:
     returned = return_type(cls, name, mark.return_type)
     schema = titled(maker.of(Any if returned is MISSING else returned), key)
-    facts = {"title": mark.title, "description": mark.description, "examples": mark.examples}
+    facts: Schema = {"title": mark.title, "description": mark.description, "examples": mark.examples}
     schema |= {name: fact for name, fact in facts.items() if fact is not None}
     schema |= {"deprecated": True} if mark.deprecated else {}
     return _extended({**schema, "readOnly": True}, mark.json_schema_extra)
@@ -533,19 +562,19 @@ def _computed(maker: SchemaMaker, cls: Any, name: str, key: str, mark: ComputedF
 
 def facts_of(info: FieldInfo) -> Schema:
     """Return what is said of a field for its readers."""
-    facts = {"title": info.title, "description": info.description, "examples": info.examples}
+    facts: Schema = {"title": info.title, "description": info.description, "examples": info.examples}
     found = {name: fact for name, fact in facts.items() if fact is not None}
     return {**found, "deprecated": True} if info.deprecated else found
 
 
 def titled(schema: Schema, name: str) -> Schema:
     """Return a schema with a title made of a name, unless it refers to one that has a title of its own."""
-    others = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    others = [one for one in _members(schema) if one != {"type": "null"}]
     referring = "$ref" in schema or (len(others) == 1 and "$ref" in others[0])
     return schema if referring or "title" in schema else {**schema, "title": name.title().replace("_", " ").strip()}
 
 
-def default_of(default: Any) -> Schema:
+def default_of(default: object) -> Schema:
     """Return the default as JSON has it, nothing if it has none."""
     if default is MISSING:
         return {}
@@ -555,15 +584,15 @@ def default_of(default: Any) -> Schema:
         return {}
 
 
-def _extended(schema: Schema, extra: Any) -> Schema:
+def _extended(schema: Schema, extra: object) -> Schema:
     """Return a schema with what the user adds: a dict, or a function that changes it."""
     if callable(extra):
-        extra(schema)
+        _ = extra(schema)
         return schema
-    return {**schema, **(extra or {})}
+    return {**schema, **cast("Schema", extra or {})}
 
 
-_MAKERS: Final[tuple[Callable[[SchemaMaker, Any], Schema | None], ...]] = (
+_MAKERS: Final[tuple[Callable[[SchemaMaker, object], Schema | None], ...]] = (
     _plain,
     _foreign,
     _decimal,

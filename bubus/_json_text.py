@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ _NAMES: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
-def json_text(value: Any, indent: int | None, inf_nan: str, *, ensure_ascii: bool = False) -> str:
+def json_text(value: object, indent: int | None, inf_nan: str, *, ensure_ascii: bool = False) -> str:
     """
     Return what was dumped in JSON's types as text.
 
@@ -44,7 +44,7 @@ def _escaped(match: re.Match[str]) -> str:
     return json.dumps(match[0])[1:-1]
 
 
-def _with_names(value: Any) -> Any:
+def _with_names(value: object) -> object:
     if is_dict(value):
         return {key: _with_names(one) for key, one in value.items()}
     if is_list_or_tuple(value):

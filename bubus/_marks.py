@@ -12,10 +12,12 @@ For other libraries' decorators: let `bubus._foreign` return a `Marked` with one
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 import attrs
+from typing_extensions import override
 
+from bubus._narrow import attrs_fields, method
 from bubus._types import MISSING
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class FieldSerializer:
 
     mode: SerializerMode = "plain"
     when_used: WhenUsed = "always"
-    return_type: Any = MISSING
+    return_type: object = MISSING
     check_fields: bool | None = None
 
 
@@ -68,57 +70,58 @@ class ModelSerializer:
 
     mode: SerializerMode = "plain"
     when_used: WhenUsed = "always"
-    return_type: Any = MISSING
+    return_type: object = MISSING
 
 
 @attrs.frozen(slots=True, eq=False)
 class ComputedField:
     """A property that is dumped and shown as if it were a field."""
 
-    return_type: Any = MISSING
+    return_type: object = MISSING
     alias: str | None = None
     title: str | None = None
     description: str | None = None
     deprecated: str | bool | None = None
-    examples: list[Any] | None = None
-    json_schema_extra: Any = None
+    examples: list[object] | None = None
+    json_schema_extra: object = None
     repr: bool = True
 
 
 Mark: TypeAlias = FieldValidator | ModelValidator | FieldSerializer | ModelSerializer | ComputedField
 
 
+@final
 class Marked:
     """A function of a class body with its mark; outside an event class it acts as the function does."""
 
     __slots__ = ("function", "mark")
 
-    def __init__(self, function: Any, mark: Mark) -> None:
+    def __init__(self, function: object, mark: Mark) -> None:
         self.function = function
         """A function, class method, static method or property."""
 
         self.mark = mark
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        return self.function.__get__(instance, owner)
+    def __get__(self, instance: object, owner: type | None = None) -> object:
+        return method(self.function, "__get__")(instance, owner)
 
-    def __call__(self, *arguments: Any, **more: Any) -> Any:
-        return self.function(*arguments, **more)
+    def __call__(self, *arguments: object, **more: object) -> object:
+        return method(self.function, "__call__")(*arguments, **more)
 
 
 @attrs.frozen(slots=True, eq=False)
 class Private:
     """What `PrivateAttr` returns: an attribute of each event that is no field."""
 
-    default: Any = MISSING
-    default_factory: Callable[[], Any] | None = None
+    default: object = MISSING
+    default_factory: Callable[[], object] | None = None
 
 
 @attrs.frozen(slots=True, eq=False)
 class ValueValidator:
     """In an `Annotated`: a function ``(value[, handler][, info])`` that checks the value."""
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
     mode: ValidatorMode = "after"
 
 
@@ -126,24 +129,24 @@ class ValueValidator:
 class ValueSerializer:
     """In an `Annotated`: a function ``(value[, handler][, info])`` that dumps the value."""
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
     mode: SerializerMode = "plain"
     when_used: WhenUsed = "always"
-    return_type: Any = MISSING
+    return_type: object = MISSING
 
 
 @attrs.frozen(slots=True, eq=False, repr=False)
 class Limits:
     """In an `Annotated`: limits of a value, named as in `Field`; None is no limit."""
 
-    gt: Any = None
-    ge: Any = None
-    lt: Any = None
-    le: Any = None
-    multiple_of: Any = None
+    gt: object = None
+    ge: object = None
+    lt: object = None
+    le: object = None
+    multiple_of: object = None
     min_length: int | None = None
     max_length: int | None = None
-    pattern: Any = None
+    pattern: object = None
     max_digits: int | None = None
     decimal_places: int | None = None
     allow_inf_nan: bool | None = None
@@ -154,7 +157,8 @@ class Limits:
     to_upper: bool | None = None
     union_mode: Literal["smart", "left_to_right"] | None = None
 
+    @override
     def __repr__(self) -> str:
         """Return the limits that there are."""
-        found = {field.name: getattr(self, field.name) for field in attrs.fields(Limits)}
+        found: dict[str, object] = {field.name: getattr(self, field.name) for field in attrs_fields(Limits)}
         return f"Limits({', '.join(f'{name}={value!r}' for name, value in found.items() if value is not None)})"

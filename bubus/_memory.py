@@ -8,16 +8,17 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 import attrs
 import msgspec
 
+from bubus._narrow import namespace_of
 from bubus._state import EventState, state_of
 
 if TYPE_CHECKING:
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
 
 # Measured: an event with a small payload and one result, with everything that refers to it.
 _SMALL_EVENT = 1_600
@@ -61,10 +62,10 @@ def may_be_large() -> bool:
     return _peak() - _PEAK_AT_IMPORT > _NOTICEABLE_GROWTH
 
 
-def event_size(event: BaseEvent[Any]) -> int:
+def event_size(event: AnyEvent) -> int:
     """Return the bytes that a large payload and large results of *event* hold; 0 for a small event."""
     total = 0
-    for value in islice(event.__dict__.values(), _FRAMEWORK_FIELDS, None):
+    for value in islice(namespace_of(event).values(), _FRAMEWORK_FIELDS, None):
         if type(value) not in _SMALL_TYPES and not (type(value) is str and len(value) < _SMALL_FIELD):
             total += _field_size(value)
     state = state_of(event)
@@ -92,7 +93,7 @@ def deep_size(value: object) -> int:
     return total
 
 
-def _parts(item: Any) -> Iterable[object]:
+def _parts(item: object) -> Iterable[object]:
     if isinstance(item, Mapping):
         mapping = cast("Mapping[object, object]", item)
         return [*mapping.keys(), *mapping.values()]
@@ -106,7 +107,7 @@ def _parts(item: Any) -> Iterable[object]:
     return ()
 
 
-def _is_record(item: Any) -> bool:
+def _is_record(item: object) -> bool:
     return attrs.has(item.__class__) or hasattr(item, "__dataclass_fields__") or hasattr(item, "model_fields_set")
 
 
@@ -119,7 +120,7 @@ class Memory:
 
     large_total: int = 0
 
-    def measure(self, events: Iterable[BaseEvent[Any]]) -> None:
+    def measure(self, events: Iterable[AnyEvent]) -> None:
         """Take *events* into account, as they are now."""
         for event in events:
             if size := event_size(event):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import inspect
 from datetime import datetime  # noqa: TC003 - named by fields, so looked up at run time
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Never, Self, TypeAlias, cast, final
 
 import attrs
-from typing_extensions import TypedDict, Unpack, dataclass_transform
+from typing_extensions import TypedDict, Unpack, dataclass_transform, override
 
 from bubus import _framework as framework
 from bubus._body import opened
 from bubus._codec import as_builtins, validate_json
 from bubus._construct import hides_input, public
 from bubus._copies import construct, copied, fields_set
-from bubus._define import Blueprint, define, finish
+from bubus._define import define
 from bubus._dump import Options, dump_value
 from bubus._event_dump import dump_plan
 from bubus._faults import Fault, Invalid, refuse
@@ -26,13 +26,14 @@ from bubus._json_schema import SchemaMode, schema_of
 from bubus._json_text import json_text
 from bubus._marks import ComputedField
 from bubus._mode import LAX, Mode, mode_for
-from bubus._narrow import kind_of
+from bubus._narrow import attribute, attrs_fields, item_of, method, namespace_of
 from bubus._picks import IncEx, Picks, picks_of
 from bubus._privates import RESERVED
 from bubus._pydantic_schema import event_json_schema, event_schema, event_serializer
 from bubus._registry import register
+from bubus._shape import EventShape
 from bubus._tree import escape
-from bubus._types import MISSING
+from bubus._types import MISSING, Values
 from bubus._variables import put
 from bubus._versions import Upcast, register_upcast
 from bubus._whole import arguments_in, kept, told
@@ -41,13 +42,15 @@ from bubus.errors import DefinitionError, OptionError, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType
 
     from bubus._field_info import FieldInfo
-    from bubus._types import Check
 
 _OF_THIS_OBJECT: Final = frozenset({"_event_state", "_event_route"})
 """What became of an event, and how it came here: a copy has neither."""
 
+_WARNINGS: Final = frozenset[object]((True, False, "none", "warn"))
+_DUMP_MODES: Final = frozenset[object](("python", "json"))
 _REPR_LIMIT: Final = 60  # characters per value
 
 
@@ -79,11 +82,25 @@ class DumpOptions(TypedDict, total=False):
     polymorphic_serialization: bool | None
     """Likewise."""
 
-    fallback: Callable[[Any], Any] | None
+    fallback: Callable[..., object] | None
     """Returns something for JSON in place of a value that JSON does not know."""
 
-    context: Any
+    context: object
     """What serializers find in `SerializationInfo.context`."""
+
+
+def _frame_above(depth: int) -> FrameType | None:
+    """Return the code that has called what calls this, or what is *depth* calls above; None if there is none."""
+    frame = inspect.currentframe()
+    for _ in range(depth + 1):
+        frame = None if frame is None else frame.f_back
+    return frame
+
+
+def _names_above(depth: int) -> Mapping[str, object]:
+    """Return the names that the code knows which is *depth* calls above what calls this."""
+    frame = _frame_above(depth + 1)
+    return {} if frame is None else frame.f_locals
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(Field, PrivateAttr, attrs.field))
@@ -94,25 +111,25 @@ class EventMeta(type):
         mcs,
         name: str,
         bases: tuple[type, ...],
-        namespace: dict[str, Any],
+        namespace: dict[str, object],
         *,
         version: str | None = None,
-        **options: Any,
+        **options: object,
     ) -> EventMeta:
         body = opened(namespace, options)
         cls = super().__new__(mcs, name, bases, body.namespace, **options)
-        # The frame that runs the class statement knows the names that annotations may use.
-        define(cls, body, version, sys._getframe(1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - inspect's way costs 100 times as much
+        # The code that runs the class statement knows the names that annotations may use.
+        define(cast("type[EventShape]", cls), body, version, _frame_above(1))
         return cls
 
     def __init__(
         cls,
         name: str,
         bases: tuple[type, ...],
-        namespace: dict[str, Any],
+        namespace: dict[str, object],
         *,
         version: str | None = None,
-        **options: Any,
+        **options: object,
     ) -> None:
         del version
         super().__init__(name, bases, namespace, **options)
@@ -125,43 +142,29 @@ class EventMeta(type):
         Raises:
             DefinitionError: If a name in an annotation does not exist.
         """
-        blueprint: Blueprint = vars(cls)["__event_blueprint__"]
-        finish(blueprint)
+        blueprint = cast("type[EventShape]", cls).__event_blueprint__
+        blueprint.finish()
         return dict(blueprint.infos)
 
     @property
     def model_computed_fields(cls) -> Mapping[str, ComputedField]:
         """Computed fields by name."""
-        blueprint: Blueprint = vars(cls)["__event_blueprint__"]
+        blueprint = cast("type[EventShape]", cls).__event_blueprint__
         return {name: mark for name, mark in blueprint.marks.items() if isinstance(mark, ComputedField)}
 
 
-class _Stateful:
-    """A base that is no attrs class, so that nobody, not even a type checker, takes its attribute for a field."""
-
-    _event_state: Any = None
-    """Set by the bus that accepts the event: what becomes of it. Never written, dumped, compared, copied or shown."""
-
-
-class EventModel(_Stateful, metaclass=EventMeta):
+class EventModel(EventShape, metaclass=EventMeta):
     """Base of `BaseEvent`: an event before any bus has seen it."""
 
-    model_config: ClassVar[Mapping[str, Any]] = {"extra": "allow"}
+    model_config: ClassVar[Mapping[str, object]] = {"extra": "allow"}
 
-    event_result_type: ClassVar[Any] = Any
+    event_result_type: ClassVar[object] = Any
     """T of ``BaseEvent[T]``: what handlers return. None if nothing, Any if it was not said."""
 
     __event_root__: ClassVar[bool] = False
-    __event_type__: ClassVar[str]
-    __event_origin__: ClassVar[type]
-    __event_result__: ClassVar[Check | None]
-    __event_blueprint__: ClassVar[Blueprint]
-    __event_given__: ClassVar[Mapping[str, str]] = {}
+    __event_given__: ClassVar[Mapping[str, object]] = {}
     __event_version__: ClassVar[str | None] = None
-    __event_arguments__: ClassVar[tuple[Any, ...]] = ()
-
-    if TYPE_CHECKING:
-        __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]
+    __event_arguments__: ClassVar[tuple[object, ...]] = ()
 
     event_type: str = attrs.field(factory=str)
     event_schema: str = attrs.field(factory=str)
@@ -176,13 +179,14 @@ class EventModel(_Stateful, metaclass=EventMeta):
         if cls.__event_origin__ is cls:
             register(cls.__event_type__, cls)
 
-    def __class_getitem__(cls, parameters: Any) -> Any:
+    def __class_getitem__(cls, parameters: object) -> object:
         """Return the class with its type variables filled in: a subclass that checks fields and results by them."""
-        generic = getattr(super(), "__class_getitem__")  # noqa: B009 - that of Generic, a base of the subclasses only
+        generic = method(super(), "__class_getitem__")  # that of Generic, a base of the subclasses only
         return specialise(cls, generic(parameters))
 
     @classmethod
-    def __event_build__(cls, values: Any, mode: Mode) -> Self:
+    @override
+    def __event_build__(cls, values: object, mode: Mode) -> Self:
         """
         Return an event made from what was read, in one mode.
 
@@ -191,15 +195,15 @@ class EventModel(_Stateful, metaclass=EventMeta):
         """
         build = cls.__event_blueprint__.build(mode)
         if build is not None:
-            made: Self = told(cls, mode, build, values, None)
-            return made
+            return cast("Self", told(cls, mode, build, values, None))
         if mode == LAX:
-            return cls(**values)
+            return cls(**cast("Mapping[str, Never]", values))
         event = cls.__new__(cls)
         cls.__event_blueprint__.init(mode)(event, **arguments_in(cls, values, mode))
         return event
 
     @classmethod
+    @override
     def __event_from__(cls, value: object, mode: Mode) -> Self:
         """
         Return what a field of this class makes of *value*.
@@ -210,11 +214,9 @@ class EventModel(_Stateful, metaclass=EventMeta):
         build = cls.__event_blueprint__.build(mode)
         try:
             if build is not None:
-                made: Self = build(value, None)
-                return made
+                return cast("Self", build(value, None))
             if isinstance(value, cls):
-                instance: Self = kept(cls, value, mode)
-                return instance
+                return kept(cls, value, mode)
             return cls.__event_build__(arguments_in(cls, value, mode), mode)
         except ValidationError as error:
             raise Invalid([Fault.of_error(one) for one in error.errors()]) from None
@@ -256,7 +258,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         strict: bool | None = None,
         extra: Extra | None = None,
         from_attributes: bool | None = None,
-        context: Any = None,
+        context: object = None,
         by_alias: bool | None = None,
         by_name: bool | None = None,
     ) -> Self:
@@ -276,8 +278,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
             ValidationError: If it does not fit.
             OptionError: If fields shall be found neither by aliases nor by names.
         """
-        more: dict[str, Any] = {"by_alias": by_alias, "by_name": by_name, "from_attributes": from_attributes}
-        mode = mode_for(strict, extra=extra, **more)
+        mode = mode_for(strict, extra=extra, from_attributes=from_attributes, by_alias=by_alias, by_name=by_name)
         try:
             with known(context):
                 return cls.__event_from__(obj, mode)
@@ -291,7 +292,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         *,
         strict: bool | None = None,
         extra: Extra | None = None,
-        context: Any = None,
+        context: object = None,
         by_alias: bool | None = None,
         by_name: bool | None = None,
     ) -> Self:
@@ -312,11 +313,10 @@ class EventModel(_Stateful, metaclass=EventMeta):
         """
         mode = mode_for(strict, json=True, extra=extra, by_alias=by_alias, by_name=by_name)
         with known(context):
-            event: Self = validate_json(json_data, cls, mode)
-        return event
+            return validate_json(json_data, cls, mode)
 
     @classmethod
-    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: object) -> Self:
         """
         Return an event made of *values* that are known to be good: nothing is checked, converted or required.
 
@@ -324,8 +324,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
             _fields_set: What `model_fields_set` shall be; by default the names of *values*.
             values: Fields, by alias or name, and extras.
         """
-        event: Self = construct(cls, values, _fields_set)
-        return event
+        return construct(cls, values, _fields_set)
 
     def model_dump(
         self,
@@ -335,7 +334,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         exclude: IncEx = None,
         warnings: bool | Literal["none", "warn"] = True,
         **options: Unpack[DumpOptions],
-    ) -> dict[str, Any]:
+    ) -> Values:
         """
         Return the event as a dict, and every record in it.
 
@@ -350,13 +349,12 @@ class EventModel(_Stateful, metaclass=EventMeta):
             EncodeError: If JSON cannot tell a value.
             OptionError: If *mode* is none, or *warnings* shall be errors.
         """
-        if mode not in ("python", "json"):
+        if mode not in _DUMP_MODES:
             raise OptionError(f"mode={mode!r} is neither 'python' nor 'json'")
-        if warnings not in (True, False, "none", "warn"):
+        if warnings not in _WARNINGS:
             raise OptionError("warnings='error' is not known: values are not checked again when they are dumped")
         chosen = Options(json=mode == "json", **options)
-        dumped: dict[str, Any] = dump_value(self, chosen, picks_of(include, exclude))
-        return dumped
+        return cast("Values", dump_value(self, chosen, picks_of(include, exclude)))
 
     def model_dump_json(
         self,
@@ -392,7 +390,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         by_alias: bool = True,
         ref_template: str = "#/$defs/{model}",
         mode: SchemaMode = "validation",
-    ) -> dict[str, Any]:
+    ) -> Values:
         """
         Return the JSON schema of the event's JSON.
 
@@ -407,20 +405,20 @@ class EventModel(_Stateful, metaclass=EventMeta):
         return schema_of(cls, mode, ref_template, by_alias=by_alias)
 
     @classmethod
-    def __event_dump__(cls, value: Any, options: Options, picks: Picks) -> Any:
+    def __event_dump__(cls, value: EventShape, options: Options, picks: Picks) -> object:
         """Dump an event of this class or a subclass as its own class says."""
-        return dump_plan(kind_of(value)).dump(value, options, picks)
+        return dump_plan(type(value)).dump(value, options, picks)
 
     @classmethod
-    def __event_dump_as__(cls, value: Any, options: Options, picks: Picks) -> Any:
+    def __event_dump_as__(cls, value: EventShape, options: Options, picks: Picks) -> object:
         """Dump an event of a subclass with the fields of this class only."""
         return dump_plan(cls).dump(value, options, picks)
 
-    def __event_write__(self) -> dict[str, Any]:
+    def __event_write__(self) -> dict[str, object]:
         """Return what the log writes, in JSON's types."""
         return as_builtins(self)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """
         Return a copy that no bus has seen.
 
@@ -428,10 +426,10 @@ class EventModel(_Stateful, metaclass=EventMeta):
             update: Other values for fields, which are not checked, and extras.
             deep: Copy what is in the fields, too.
         """
-        event: Self = copied(self, update or {}, deep=deep)
-        return event
+        return copied(self, update or {}, deep=deep)
 
-    def model_post_init(self, context: Any, /) -> None:
+    @override
+    def model_post_init(self, context: object, /) -> None:
         """Override it to do more when an event has been made and its fields are checked."""
 
     @classmethod
@@ -441,7 +439,7 @@ class EventModel(_Stateful, metaclass=EventMeta):
         force: bool = False,
         raise_errors: bool = True,
         _parent_namespace_depth: int = 2,
-        _types_namespace: Mapping[str, Any] | None = None,
+        _types_namespace: Mapping[str, object] | None = None,
     ) -> bool | None:
         """
         Look now for the names in annotations that did not exist when the class was made.
@@ -464,10 +462,10 @@ class EventModel(_Stateful, metaclass=EventMeta):
         blueprint = cls.__event_blueprint__
         if blueprint.complete:
             return None
-        frame = sys._getframe(_parent_namespace_depth - 1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as pydantic counts
-        blueprint.learn(frame.f_locals if _types_namespace is None else _types_namespace)
+        names = _names_above(_parent_namespace_depth - 1) if _types_namespace is None else _types_namespace
+        blueprint.learn(names)
         try:
-            finish(blueprint)
+            blueprint.finish()
         except DefinitionError:
             if raise_errors:
                 raise
@@ -475,10 +473,10 @@ class EventModel(_Stateful, metaclass=EventMeta):
         return True
 
     @property
-    def model_extra(self) -> dict[str, Any] | None:
+    def model_extra(self) -> Values | None:
         """What the event holds beside its fields, None if its class keeps nothing of that kind."""
         cls = type(self)
-        fields = {field.name for field in attrs.fields(cls)}
+        fields = {field.name for field in attrs_fields(cls)}
         found = {name: value for name, value in public(self).items() if name not in fields}
         return found if found or cls.model_config.get("extra", "allow") == "allow" else None
 
@@ -492,20 +490,21 @@ class EventModel(_Stateful, metaclass=EventMeta):
         return fields_set(self)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(cls, _source: object, handler: object) -> object:
         return event_schema(cls, handler)
 
     @property
-    def __pydantic_serializer__(self) -> Any:
+    def __pydantic_serializer__(self) -> object:
         """What pydantic dumps an event with where no type says that it is one."""
         return event_serializer(type(self))
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, object]:
         return event_json_schema(cls, schema, handler)
 
     # -- the object ----------------------------------------------------------------------------------------------------
 
+    @override
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EventModel) or type(other).__event_origin__ is not type(self).__event_origin__:
             return NotImplemented
@@ -514,25 +513,22 @@ class EventModel(_Stateful, metaclass=EventMeta):
         names = private_names(self) | private_names(other)
         return not names or private(self, names) == private(other, names)
 
+    @override
     def __hash__(self) -> int:
         return hash(self.event_id)
 
-    if TYPE_CHECKING:
-        model_fields: ClassVar[Mapping[str, FieldInfo]]
-        """All fields by name, with what is said of them."""
+    @override
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in namespace_of(self).items() if name not in _OF_THIS_OBJECT}
 
-        model_computed_fields: ClassVar[Mapping[str, ComputedField]]
-        """Computed fields by name."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_OBJECT}
-
-    def __reduce__(self) -> tuple[Any, ...]:
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
         cls = type(self)
         return blank, (cls.__event_origin__, cls.__event_arguments__), self.__getstate__()
 
+    @override
     def __repr__(self) -> str:
-        hidden = {field.name for field in attrs.fields(type(self)) if not field.repr} | set(framework.CHECKS)
+        hidden = {field.name for field in attrs_fields(type(self)) if not field.repr} | set(framework.CHECKS)
         shown = [
             f"{escape(name)}={escape(_Repr(value), _REPR_LIMIT)}"
             for name, value in {**public(self), **computed(self)}.items()
@@ -541,37 +537,39 @@ class EventModel(_Stateful, metaclass=EventMeta):
         return f"{type(self).__name__}#{escape(self.event_id[-4:])}({', '.join(shown)})"
 
 
+@final
 class _Repr:
     """Shows a value by its repr where its str is asked for."""
 
     def __init__(self, value: object) -> None:
         self.value = value
 
+    @override
     def __str__(self) -> str:
         return repr(self.value)
 
 
-def specialise(origin: Any, alias: Any) -> Any:
+def specialise(origin: type[EventShape], alias: object) -> object:
     """
     Return the subclass of *origin* in which the arguments of *alias* stand for its type variables.
 
     It is made once. While an argument is a type variable, or a name still to be looked up, *alias* itself is returned.
     """
-    arguments: tuple[Any, ...] = alias.__args__
+    arguments = cast("tuple[object, ...]", attribute(alias, "__args__"))
     if not is_concrete(alias):
         return alias
-    known: dict[str, Any] = origin.__dict__.get("__event_specialised__", {})
+    known: Mapping[str, type[EventShape]] | None = origin.__dict__.get("__event_specialised__")
     key = repr(arguments)
-    cls = known.get(key)
+    cls = None if known is None else known.get(key)
     if cls is None or cls.__event_arguments__ != arguments:
         cls = _fill_in(origin, alias, arguments)
-        origin.__event_specialised__ = {**known, key: cls}
+        origin.__event_specialised__ = {**(known or {}), key: cls}
     return cls
 
 
-def _fill_in(origin: Any, alias: Any, arguments: tuple[Any, ...]) -> Any:
+def _fill_in(origin: type[EventShape], alias: object, arguments: tuple[object, ...]) -> type[EventShape]:
     suffix = f"[{', '.join(map(name_of, arguments))}]"
-    namespace = {
+    namespace: dict[str, object] = {
         "__module__": origin.__module__,
         "__qualname__": origin.__qualname__ + suffix,
         "__doc__": origin.__doc__,
@@ -579,31 +577,31 @@ def _fill_in(origin: Any, alias: Any, arguments: tuple[Any, ...]) -> Any:
         "__event_origin__": origin.__event_origin__,
         "__event_arguments__": arguments,
     }
-    return EventMeta(origin.__name__ + suffix, (origin,), namespace)
+    return cast("type[EventShape]", EventMeta(origin.__name__ + suffix, (origin,), namespace))
 
 
-def blank(origin: Any, arguments: tuple[Any, ...]) -> Any:
+def blank(origin: type[EventShape], arguments: tuple[object, ...]) -> EventShape:
     """Return an event without fields, for `copy` and `pickle` to fill."""
-    cls = origin[arguments] if arguments else origin
+    cls = cast("type[EventShape]", item_of(origin, arguments)) if arguments else origin
     return cls.__new__(cls)
 
 
-def computed(event: EventModel) -> dict[str, Any]:
+def computed(event: EventModel) -> dict[str, object]:
     """Return the computed fields that are shown, by name."""
     marks = event.__event_blueprint__.marks
     return {name: getattr(event, name) for name, mark in marks.items() if isinstance(mark, ComputedField) and mark.repr}
 
 
-def compared(event: EventModel) -> dict[str, Any]:
+def compared(event: EventModel) -> dict[str, object]:
     """Return what counts when events are compared."""
     values = public(event)
-    for field in attrs.fields(type(event)):
+    for field in attrs_fields(type(event)):
         if not field.eq:
-            values.pop(field.name, None)
+            _ = values.pop(field.name, None)
     return values
 
 
-def private(event: EventModel, names: Iterable[str]) -> dict[str, Any]:
+def private(event: EventModel, names: Iterable[str]) -> dict[str, object]:
     """Return private attributes, those not made yet too."""
     return {name: getattr(event, name, MISSING) for name in names}
 
@@ -613,6 +611,6 @@ def private_names(event: EventModel) -> set[str]:
     return {name for name in event.__dict__ if name.startswith("_") and name not in RESERVED}
 
 
-def known(context: Any) -> contextlib.AbstractContextManager[None]:
+def known(context: object) -> contextlib.AbstractContextManager[None]:
     """Let validators know the context, if there is one."""
     return contextlib.nullcontext() if context is None else put(validation_context, context)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from collections.abc import Container, Iterable
+from typing import Final, TypeAlias, cast
 
 import attrs
 
 from bubus._narrow import is_mapping
 from bubus.errors import OptionTypeError
 
-IncEx: TypeAlias = Any
+IncEx: TypeAlias = Container[object] | None
 """A set of names (or indices, or ``"__all__"``), or a dict from them to True, or to what to pick within."""
 
 
@@ -50,27 +51,26 @@ def _found(picks: IncEx, key: object) -> tuple[bool, IncEx]:
     if not is_mapping(picks):
         return key in picks or "__all__" in picks, None
     own, common = picks.get(key, False), picks.get("__all__", False)
-    own, common = (_is_whole(own), own), (_is_whole(common), common)
-    if own[0] or common[0]:
+    if _is_whole(own) or _is_whole(common):
         return True, None
-    parts = [_checked(key, part) for _, part in (common, own) if part is not False and part is not None]
+    parts = [_checked(key, part) for part in (common, own) if part is not False and part is not None]
     if not parts:
         return False, None
     return True, parts[0] if len(parts) == 1 else {**_as_dict(parts[0]), **_as_dict(parts[1])}
 
 
-def _checked(name: object, picks: IncEx) -> IncEx:
+def _checked(name: object, picks: object) -> Container[object]:
     if isinstance(picks, str | bytes) or not hasattr(picks, "__contains__"):
         raise OptionTypeError(f"{name}={picks!r} names no fields; pass a set or a dict of them")
-    return picks
+    return cast("Container[object]", picks)
 
 
-def _is_whole(part: IncEx) -> bool:
+def _is_whole(part: object) -> bool:
     return part is True or part is ...
 
 
-def _as_dict(picks: IncEx) -> dict[Any, Any]:
-    return dict(picks) if is_mapping(picks) else dict.fromkeys(picks, True)
+def _as_dict(picks: Container[object]) -> dict[object, object]:
+    return dict(picks) if is_mapping(picks) else dict.fromkeys(cast("Iterable[object]", cast("object", picks)), True)
 
 
 def _by_index(picks: IncEx, length: int) -> IncEx:
@@ -92,5 +92,5 @@ def picks_of(include: IncEx, exclude: IncEx) -> Picks:
     """
     for name, value in (("include", include), ("exclude", exclude)):
         if value is not None:
-            _checked(name, value)
+            _ = _checked(name, value)
     return ALL if include is None and exclude is None else Picks(include, exclude)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Collection
-from typing import Any, TypeAlias
+from typing import TypeAlias, cast
 
 import attrs
 
@@ -50,6 +50,10 @@ def check_count(name: str, value: object, least: int) -> None:
         raise OptionError(f"retry({name}={value}) must be at least {least}")
 
 
+def _judge(policy: Policy) -> Callable[[Exception], bool]:
+    return _judge_of(policy.retry_on)
+
+
 @attrs.frozen(kw_only=True)
 class Policy:
     """What `retry` was told about repeating; see there."""
@@ -62,9 +66,7 @@ class Policy:
     jitter: float
     max_wait: float | None
     slow_warning: float | None
-    is_worth_it: Callable[[Exception], bool] = attrs.field(
-        init=False, default=attrs.Factory(lambda self: _judge_of(self.retry_on), takes_self=True)
-    )
+    is_worth_it: Callable[[Exception], bool] = attrs.field(init=False, default=attrs.Factory(_judge, takes_self=True))
 
     def __attrs_post_init__(self) -> None:
         check_seconds("wait", self.wait)
@@ -95,19 +97,24 @@ def _judge_of(retry_on: RetryOn) -> Callable[[Exception], bool]:
     if isinstance(retry_on, type):
         return _by_class((retry_on,))
     if isinstance(retry_on, Collection):
-        return _by_class(tuple(retry_on))  # pyright: ignore[reportUnknownArgumentType] - checked there
+        return _by_class(tuple(cast("Collection[object]", retry_on)))
     if not callable(retry_on) or inspect.iscoroutinefunction(retry_on):
         raise OptionTypeError(f"retry(retry_on=...) takes exception classes or a plain function, not {retry_on!r}")
     return retry_on
 
 
-def _by_class(classes: tuple[Any, ...]) -> Callable[[Exception], bool]:
-    wrong: list[Any] = [item for item in classes if not (isinstance(item, type) and issubclass(item, Exception))]
+def _is_error(item: object) -> bool:
+    return isinstance(item, type) and issubclass(item, Exception)
+
+
+def _by_class(classes: tuple[object, ...]) -> Callable[[Exception], bool]:
+    wrong: list[object] = [item for item in classes if not _is_error(item)]
     if wrong:
         raise OptionTypeError(
             f"retry(retry_on=...) takes subclasses of Exception, not {wrong[0]!r}; cancellation is never retried"
         )
-    return lambda error: isinstance(error, classes)
+    fitting = cast("tuple[type[Exception], ...]", classes)
+    return lambda error: isinstance(error, fitting)
 
 
 def _always(_error: Exception) -> bool:

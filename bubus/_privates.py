@@ -7,7 +7,7 @@ import inspect
 import types
 from collections.abc import Hashable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, final
 
 import typing_extensions as te
 
@@ -20,28 +20,30 @@ from bubus.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_NO_VALUES: Final[tuple[Any, ...]] = (
+
+_NO_VALUES: Final = (
     *(types.FunctionType, classmethod, staticmethod, property, cached_property, type, types.ModuleType),
     te.TypeAliasType,
 )
 RESERVED: Final = ("_event_state", "_event_fields_set")
 
 
+@final
 class OwnValue:
     """Stands in a class for a private attribute: each event gets a value of its own when it is first asked for."""
 
-    def __init__(self, name: str, make: Callable[[], Any]) -> None:
+    def __init__(self, name: str, make: Callable[[], object]) -> None:
         self._name = name
         self._make = make
 
-    def __get__(self, event: Any, cls: type | None = None) -> Any:
+    def __get__(self, event: object, cls: type | None = None) -> object:
         if event is None:
             raise AttributeError(f"{self._name} is an attribute of each event, not of the class")
         value = event.__dict__[self._name] = self._make()
         return value
 
 
-def private_attributes(cls: type, namespace: Mapping[str, Any]) -> dict[str, Private]:
+def private_attributes(cls: type, namespace: Mapping[str, object]) -> dict[str, Private]:
     """
     Return the private attributes in a class body.
 
@@ -64,7 +66,7 @@ def _refuse_name(cls: type, name: str) -> None:
         raise DefinitionError(f"{cls.__qualname__}.{name} is an attribute that events have already; rename it")
 
 
-def _is_value(cls: type, name: str, value: object, annotations: Mapping[str, Any]) -> bool:
+def _is_value(cls: type, name: str, value: object, annotations: Mapping[str, object]) -> bool:
     if not name.startswith("_") or name.startswith("__") or is_root(cls):
         return False
     if name.startswith(("_abc_", "_is_protocol", "_is_runtime")) or inspect.isdatadescriptor(value):
@@ -84,7 +86,7 @@ def install(cls: type, privates: Mapping[str, Private]) -> None:
             setattr(cls, name, private.default if make is None else OwnValue(name, make))
 
 
-def maker(private: Private) -> Callable[[], Any] | None:
+def maker(private: Private) -> Callable[[], object] | None:
     """Return what makes the value for one event, None if there is none, or one for all of them."""
     if private.default_factory is not None:
         return private.default_factory
@@ -94,11 +96,12 @@ def maker(private: Private) -> Callable[[], Any] | None:
     return lambda: copy.deepcopy(default)
 
 
-def factories(cls: type) -> Iterator[tuple[str, Callable[[], Any]]]:
+def factories(cls: type) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield what must be called while an event is made, since it may depend on the moment."""
     found: dict[str, Private] = {}
     for base in reversed(cls.__mro__):
-        found.update(base.__dict__.get("__event_privates__", {}))
+        own: Mapping[str, Private] | None = base.__dict__.get("__event_privates__")
+        found.update(own or {})
     for name, private in found.items():
         if private.default_factory is not None and isinstance(inspect.getattr_static(cls, name, None), OwnValue):
             yield name, private.default_factory

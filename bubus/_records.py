@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 import msgspec
 
 from bubus._faults import Collector, Fault, Invalid, call_user, fail, fault
-from bubus._narrow import is_dict, is_list_or_tuple, is_mapping
+from bubus._narrow import convert, is_dict, is_list_or_tuple, is_mapping, made, method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from bubus._containers import AcceptsMapping
+    from bubus._mode import Mode
     from bubus._types import Check
 
 _STRUCT_PATH: Final = re.compile(r"^(.*?)(?: - at (?:key in )?`\$(.*)`)?$", re.DOTALL)
@@ -33,9 +35,9 @@ class Part:
     """Its name in the constructor, when that is another one."""
 
 
-def collect_parts(parts: Sequence[Part], value: Mapping[Any, Any], faults: Collector) -> dict[str, Any]:
+def collect_parts(parts: Sequence[Part], value: Mapping[object, object], faults: Collector) -> dict[str, object]:
     """Return the checked parts that *value* has, by constructor argument; faults go to *faults*."""
-    results: dict[str, Any] = {}
+    results: dict[str, object] = {}
     for part in parts:
         if part.key in value:
             results[part.target or part.key] = faults.run(part.check, value[part.key], part.key)
@@ -44,7 +46,7 @@ def collect_parts(parts: Sequence[Part], value: Mapping[Any, Any], faults: Colle
     return results
 
 
-def refuse_keys(value: Mapping[Any, Any], faults: Collector, known: frozenset[str] | None = None) -> None:
+def refuse_keys(value: Mapping[object, object], faults: Collector, known: frozenset[str] | None = None) -> None:
     """Add a fault for every key that is no text, or not *known*."""
     for key in value:
         if not isinstance(key, str):
@@ -53,10 +55,10 @@ def refuse_keys(value: Mapping[Any, Any], faults: Collector, known: frozenset[st
             faults.add(fault("extra_forbidden", value[key]), key)
 
 
-def typed_dict_check(parts: Sequence[Part], accepts: Callable[[object], bool]) -> Check:
+def typed_dict_check(parts: Sequence[Part], accepts: AcceptsMapping) -> Check:
     """Return a check for a TypedDict; keys it does not declare are dropped."""
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if not accepts(value):
             fail("dict_type", value)
         faults = Collector()
@@ -67,11 +69,11 @@ def typed_dict_check(parts: Sequence[Part], accepts: Callable[[object], bool]) -
     return check
 
 
-def class_check(kind: type, parts: Sequence[Part] | None, build: Callable[..., Any] | None = None) -> Check:
+def class_check(kind: type, parts: Sequence[Part] | None, build: Callable[..., object] | None = None) -> Check:
     """Return a check that passes instances of *kind*, and builds one from a dict unless *parts* is None."""
     make = build or kind
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if isinstance(value, kind):
             return value
         if parts is None:
@@ -87,14 +89,14 @@ def class_check(kind: type, parts: Sequence[Part] | None, build: Callable[..., A
     return check
 
 
-def _keywords(make: Callable[..., Any]) -> Callable[[dict[str, Any]], Any]:
+def _keywords(make: Callable[..., object]) -> Callable[[dict[str, object]], object]:
     return lambda arguments: make(**arguments)
 
 
-def named_tuple_check(kind: type, parts: Sequence[Part]) -> Check:
+def named_tuple_check(kind: type[object], parts: Sequence[Part]) -> Check:
     """Return a check for a NamedTuple: an instance, the values in order, or by name."""
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if isinstance(value, kind):
             return value
         faults = Collector()
@@ -105,18 +107,18 @@ def named_tuple_check(kind: type, parts: Sequence[Part]) -> Check:
         else:
             fail("named_tuple_type", value, class_name=kind.__name__)
         faults.close()
-        return kind(**found)
+        return made(kind, found)
 
     return check
 
 
-def _by_name(parts: Sequence[Part], value: Mapping[Any, Any], faults: Collector) -> dict[str, Any]:
+def _by_name(parts: Sequence[Part], value: Mapping[object, object], faults: Collector) -> dict[str, object]:
     found = collect_parts(parts, value, faults)
     refuse_keys(value, faults, frozenset(part.key for part in parts))
     return found
 
 
-def _in_order(parts: Sequence[Part], value: Sequence[Any], faults: Collector) -> dict[str, Any]:
+def _in_order(parts: Sequence[Part], value: Sequence[object], faults: Collector) -> dict[str, object]:
     if len(value) > len(parts):
         fail("too_long", value, field_type="NamedTuple", max_length=len(parts), actual_length=len(value))
     found = {
@@ -129,14 +131,14 @@ def _in_order(parts: Sequence[Part], value: Sequence[Any], faults: Collector) ->
     return found
 
 
-def struct_check(kind: type[msgspec.Struct], annotation: Any, *, strict: bool) -> Check:
+def struct_check(kind: type[msgspec.Struct], annotation: object, *, strict: bool) -> Check:
     """Return a check for a Struct; msgspec builds it from a dict and says what is wrong."""
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if isinstance(value, kind):
             return value
         try:
-            return msgspec.convert(value, annotation, strict=strict)
+            return convert(value, annotation, strict=strict)
         except msgspec.ValidationError as error:
             raise Invalid([_struct_fault(error, value)]) from None
 
@@ -150,10 +152,19 @@ def _struct_fault(error: msgspec.ValidationError, value: object) -> Fault:
 
 
 def _path_parts(path: str) -> Iterator[int | str]:
-    for name, index in _PATH_PART.findall(path):
+    for part in _PATH_PART.finditer(path):
+        name, index = part.group(1, 2)
         yield name or (int(index) if index.isdigit() else index)
 
 
-def event_check(kind: Any, mode: object) -> Check:
+class EventClass(Protocol):
+    """The part of an event class that is needed here."""
+
+    def __event_from__(self, value: object, mode: Mode, /) -> object:
+        """Return what a field of the class makes of *value*."""
+
+
+def event_check(kind: type, mode: Mode) -> Check:
     """Return a check for an event class: its instances pass as they are, a dict makes a new one."""
-    return lambda value: kind.__event_from__(value, mode)
+    build = method(kind, "__event_from__")
+    return lambda value: build(value, mode)

@@ -19,7 +19,7 @@ def _forget(event_type: str) -> None:
     if alive:
         _CLASSES[event_type] = alive
     else:
-        _CLASSES.pop(event_type, None)
+        _ = _CLASSES.pop(event_type, None)
 
 
 def candidates(event_type: str) -> list[type]:

@@ -6,13 +6,14 @@ import asyncio
 import functools
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast, overload
 
 import attrs
 from typing_extensions import ParamSpec
 
 import bubus._clock as clock
 from bubus._gate import Gate, Limit, Scope
+from bubus._narrow import attribute, kind_of, remade
 from bubus._policy import Policy, RetryOn
 from bubus.errors import AttemptTimeout, NotRetryableError
 
@@ -70,7 +71,7 @@ def retry(
     slow_warning: float | None = None,
 ) -> RetryDecorator: ...
 def retry(  # noqa: PLR0917 - the order is that of the older package
-    wait: Any = 3,
+    wait: object = 3,
     retries: int = 3,
     timeout: float | None = 5,
     retry_on: RetryOn = None,
@@ -84,7 +85,7 @@ def retry(  # noqa: PLR0917 - the order is that of the older package
     jitter: float = 0.0,
     max_wait: float | None = None,
     slow_warning: float | None = None,
-) -> Any:
+) -> object:
     """
     Repeat a failing call, as ``@retry`` or ``@retry(wait=2, retries=5, ...)``.
 
@@ -133,7 +134,7 @@ def retry(  # noqa: PLR0917 - the order is that of the older package
     """
     bare = _is_decorated(wait)
     policy = Policy(
-        wait=3 if bare else wait,
+        wait=3 if bare else cast("float", wait),
         retries=retries,
         timeout=timeout,
         retry_on=retry_on,
@@ -153,34 +154,32 @@ def retry(  # noqa: PLR0917 - the order is that of the older package
     return decorate(wait) if bare else decorate
 
 
-def _decorate(function: Any, /, *, policy: Policy, limit: Limit) -> Any:
+def _decorate(function: object, /, *, policy: Policy, limit: Limit) -> object:
     if isinstance(function, (staticmethod, classmethod)):
-        return _decorate_descriptor(function, policy, limit)  # pyright: ignore[reportUnknownArgumentType] - of any function
+        return _decorate_descriptor(cast("object", function), policy, limit)
     name = _name(function)
-    _check_repeatable(function, name)
-    plan = _Plan(function, name, policy, limit.gate(function, name))
-    return _async_wrapper(plan) if _is_async(function) else _plain_wrapper(plan)
+    call = _repeatable(function, name)
+    plan = _Plan(call, name, policy, limit.gate(call, name))
+    return _async_wrapper(plan) if _is_async(call) else _plain_wrapper(plan)
 
 
-def _decorate_descriptor(
-    method: staticmethod[..., Any] | classmethod[Any, ..., Any], policy: Policy, limit: Limit
-) -> Any:
-    if isinstance(method, staticmethod) and limit.scope in {"class", "self"}:
+def _decorate_descriptor(method: object, policy: Policy, limit: Limit) -> object:
+    if issubclass(kind_of(method), staticmethod) and limit.scope in {"class", "self"}:
         raise NotRetryableError(f"semaphore_scope={limit.scope!r} needs a method; a static method has no {limit.scope}")
-    return type(method)(_decorate(method.__func__, policy=policy, limit=limit))
+    return remade(kind_of(method), _decorate(attribute(method, "__func__"), policy=policy, limit=limit))
 
 
-def _async_wrapper(plan: _Plan) -> Any:
+def _async_wrapper(plan: _Plan) -> object:
     @functools.wraps(plan.function)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+    async def wrapper(*args: object, **kwargs: object) -> object:
         return await _Call(plan, functools.partial(plan.function, *args, **kwargs)).run(args)
 
     return _named(wrapper, plan)
 
 
-def _plain_wrapper(plan: _Plan) -> Any:
+def _plain_wrapper(plan: _Plan) -> object:
     @functools.wraps(plan.function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: object, **kwargs: object) -> object:
         return _Call(plan, functools.partial(plan.function, *args, **kwargs)).run_blocking(args)
 
     return _named(wrapper, plan)
@@ -190,7 +189,7 @@ def _plain_wrapper(plan: _Plan) -> Any:
 class _Plan:
     """One decorated function and what was asked for it."""
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
     name: str
     policy: Policy
     gate: Gate | None
@@ -201,12 +200,12 @@ class _Call:
     """One call of a decorated function: its attempts, and what became of them."""
 
     plan: _Plan
-    work: Callable[[], Any]
+    work: Callable[[], object]
     start: float = attrs.field(factory=_now, init=False)
     attempts: int = attrs.field(default=0, init=False)
     failures: tuple[str, ...] = attrs.field(default=(), init=False)
 
-    async def run(self, args: tuple[Any, ...]) -> Any:
+    async def run(self, args: tuple[object, ...]) -> object:
         """Wait for a slot, then try until an attempt succeeds or was the last."""
         seconds = self.plan.policy.slow_warning
         if seconds is None:
@@ -217,7 +216,7 @@ class _Call:
         finally:
             timer.cancel()
 
-    def run_blocking(self, args: tuple[Any, ...]) -> Any:
+    def run_blocking(self, args: tuple[object, ...]) -> object:
         """Do as `run` does, blocking this thread."""
         try:
             return self._run_blocking(args)
@@ -225,7 +224,7 @@ class _Call:
             if self.plan.policy.slow_warning is not None and self._seconds() > self.plan.policy.slow_warning:
                 self._warn_slow()
 
-    async def _run(self, args: tuple[Any, ...]) -> Any:
+    async def _run(self, args: tuple[object, ...]) -> object:
         if self.plan.gate is None:
             return await self._repeat()
         release = await self.plan.gate.enter(args)
@@ -234,7 +233,7 @@ class _Call:
         finally:
             release()
 
-    def _run_blocking(self, args: tuple[Any, ...]) -> Any:
+    def _run_blocking(self, args: tuple[object, ...]) -> object:
         if self.plan.gate is None:
             result = self._repeat_blocking()
             return self._repeat(result) if inspect.iscoroutine(result) else result
@@ -244,10 +243,10 @@ class _Call:
         finally:
             release()
 
-    async def _repeat(self, started: Awaitable[Any] | None = None) -> Any:
+    async def _repeat(self, started: Awaitable[object] | None = None) -> object:
         while True:
             try:
-                work, started = started or self.work(), None
+                work, started = started or cast("Awaitable[object]", self.work()), None
                 return await self._attempt(work)
             except Exception as error:
                 pause = self._failed(error)
@@ -255,7 +254,7 @@ class _Call:
                     raise
             await asyncio.sleep(pause)
 
-    def _repeat_blocking(self) -> Any:
+    def _repeat_blocking(self) -> object:
         while True:
             try:
                 return self._attempt_blocking()
@@ -265,7 +264,7 @@ class _Call:
                     raise
             clock.current.sleep(pause)
 
-    async def _attempt(self, work: Awaitable[Any]) -> Any:
+    async def _attempt(self, work: Awaitable[object]) -> object:
         seconds = self.plan.policy.timeout
         if seconds is None:
             return await work
@@ -278,7 +277,7 @@ class _Call:
                 raise self._too_long(seconds) from error
             raise
 
-    def _attempt_blocking(self) -> Any:
+    def _attempt_blocking(self) -> object:
         start, seconds = _now(), self.plan.policy.timeout
         result = self.work()
         if seconds is not None and _now() - start > seconds:
@@ -328,7 +327,7 @@ class _Call:
     def _seconds(self) -> float:
         return _now() - self.start
 
-    def _refuse_coroutine(self, result: Any) -> Any:
+    def _refuse_coroutine(self, result: object) -> object:
         if not inspect.iscoroutine(result):
             return result
         result.close()
@@ -341,11 +340,11 @@ def _is_decorated(first: object) -> bool:
     return callable(first) or isinstance(first, (staticmethod, classmethod))
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def _is_async(function: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - asks how it is called, not whether it can be
 
 
-def _check_repeatable(function: object, name: str) -> None:
+def _repeatable(function: object, name: str) -> Callable[..., object]:
     if not callable(function):
         raise NotRetryableError(f"retry takes a function, not {name}; options are given as retry(wait=...)")
     if isinstance(function, type):
@@ -354,19 +353,21 @@ def _check_repeatable(function: object, name: str) -> None:
         raise NotRetryableError(
             f"{name} is a generator: what it has yielded cannot be repeated; put retry on its steps"
         )
+    return function
 
 
-def _name(function: Any) -> str:
+def _name(function: object) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     named = function if hasattr(function, "__qualname__") else function.__class__
-    return f"{named.__module__}.{named.__qualname__}"
+    return f"{named.__module__}.{attribute(named, '__qualname__')}"
 
 
-def _named(wrapper: Any, plan: _Plan) -> Any:
+def _named(wrapper: object, plan: _Plan) -> object:
     if not hasattr(plan.function, "__name__"):  # a partial or an object with __call__
-        wrapper.__module__, _, wrapper.__qualname__ = plan.name.rpartition(".")
-        wrapper.__name__ = wrapper.__qualname__
+        module, _, name = plan.name.rpartition(".")
+        for attribute_name, value in (("__module__", module), ("__qualname__", name), ("__name__", name)):
+            setattr(wrapper, attribute_name, value)
     return wrapper
 
 

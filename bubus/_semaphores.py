@@ -16,7 +16,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, final
 
 import attrs
 
@@ -55,6 +55,7 @@ class _Waiter:
     owns_slot: bool = False
 
 
+@final
 class Semaphore:
     """
     Slots shared by all threads and event loops of this process, given in the order of asking.
@@ -62,8 +63,6 @@ class Semaphore:
     A slot is handed over, not put down and picked up: nobody overtakes, and whoever is cancelled in the moment of
     the handover passes it on.
     """
-
-    __slots__ = ("__weakref__", "_lock", "_waiters", "held")
 
     held: int
     """Slots taken now."""
@@ -129,7 +128,7 @@ class Semaphore:
         turn = threading.Event()
         waiter = self._join(limit, turn.set)
         with self._passing_on(waiter):
-            clock.current.wait(turn, timeout)
+            _ = clock.current.wait(turn, timeout)
         return self._leave(waiter)
 
     def _join(self, limit: int, wake: Callable[[], object]) -> _Waiter:
@@ -144,7 +143,7 @@ class Semaphore:
             if waiter.owns_slot:
                 waiter.owns_slot = False
                 return self.release
-            self._waiters.pop(waiter, None)
+            _ = self._waiters.pop(waiter, None)
             self._admit()  # who comes next may have a higher limit
         return None
 
@@ -169,12 +168,13 @@ class Semaphore:
         waiter.owns_slot = True
         self.held += 1
         try:
-            waiter.wake()
+            _ = waiter.wake()
         except RuntimeError:  # its event loop was closed: take the slot back, unless the waiter has passed it on
             self.held -= waiter.owns_slot
             waiter.owns_slot = False
 
 
+@final
 class MachineSemaphore:
     """
     Slots shared by all processes of this user: one locked file each.
@@ -183,8 +183,6 @@ class MachineSemaphore:
     for a slot holds one more file, the turn; only the holder of the turn looks, so that a process which releases and
     asks again at once cannot pass those who wait. The callers of one process take their turn in order.
     """
-
-    __slots__ = ("__weakref__", "_queue", "_stem")
 
     def __init__(self, name: str) -> None:
         self._stem = slots.stem(name)
@@ -220,6 +218,7 @@ class MachineSemaphore:
         return search.found
 
 
+@final
 class _Search:
     """One caller's way to a slot, as pauses to make between its steps; the last step sets `found`."""
 
@@ -317,7 +316,7 @@ def _refuse_to_block_a_loop() -> None:
     if clock.running_loop() is not None:
         raise DeadlockError(
             "a plain function would wait for a slot on the thread of an event loop, and so stop the loop that may "
-            "have to free it; make the function `async def`, or call it through asyncio.to_thread()"
+            + "have to free it; make the function `async def`, or call it through asyncio.to_thread()"
         )
 
 

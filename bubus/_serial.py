@@ -7,10 +7,9 @@ in pydantic; and a type may bring functions of its own (`bubus._marks.ValueSeria
 
 from __future__ import annotations
 
-import types
 import typing
 from collections import abc
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar, cast
 
 import attrs
 import typing_extensions as te
@@ -18,23 +17,27 @@ import typing_extensions as te
 from bubus._dump import Dumper, Options, dump_float, dump_list, dump_mapping, dump_value, is_list
 from bubus._foreign import translated
 from bubus._functions import wants_info
+from bubus._generics import UNIONS
 from bubus._marks import SerializerMode, ValueSerializer, WhenUsed
-from bubus._narrow import is_checkable, is_list_or_tuple, is_mapping
+from bubus._narrow import arguments_of, bare, is_checkable, is_list_or_tuple, is_mapping, method, origin_of
 from bubus._picks import ALL, Picks
 from bubus._pydantic_types import adapted_dumper, is_adapted
-from bubus._types import MISSING
+from bubus._types import MISSING, T_Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from bubus._shape import EventShape
+
 _F = TypeVar("_F")
-_UNIONS: Final = (typing.Union, types.UnionType)
-_LISTS: Final = (list, set, frozenset, tuple, abc.Sequence, abc.Set, abc.MutableSequence, abc.MutableSet, abc.Iterable)
-_DICTS: Final = (dict, abc.Mapping, abc.MutableMapping)
+_LISTS: Final = frozenset[object](
+    (list, set, frozenset, tuple, abc.Sequence, abc.Set, abc.MutableSequence, abc.MutableSet, abc.Iterable)
+)
+_DICTS: Final = frozenset[object]((dict, abc.Mapping, abc.MutableMapping))
 
 
 @attrs.frozen(slots=True, eq=False)
-class SerializationInfo:
+class SerializationInfo(Generic[T_Given]):
     """What a serializer may know beside the value."""
 
     mode: Literal["python", "json"]
@@ -44,11 +47,11 @@ class SerializationInfo:
     exclude_none: bool
     round_trip: bool
     serialize_as_any: bool
-    context: Any = None
+    context: T_Given = attrs.field(default=None)
     """What was given as ``context=`` to `model_dump`."""
 
-    include: Any = None
-    exclude: Any = None
+    include: object = None
+    exclude: object = None
     field_name: str | None = None
 
     def mode_is_json(self) -> bool:
@@ -73,7 +76,7 @@ def info_of(options: Options, picks: Picks, field: str | None = None) -> Seriali
     )
 
 
-def compile_dumper(annotation: Any, owner: str) -> Dumper | None:
+def compile_dumper(annotation: object, owner: str) -> Dumper | None:
     """
     Return how values of a type are dumped, None if as their own classes say.
 
@@ -85,13 +88,13 @@ def compile_dumper(annotation: Any, owner: str) -> Dumper | None:
     return adapted_dumper(annotation, owner) if is_adapted(annotation) else _own_dumper(annotation, owner)
 
 
-def _own_dumper(annotation: Any, owner: str) -> Dumper | None:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+def _own_dumper(annotation: object, owner: str) -> Dumper | None:
+    origin, arguments = origin_of(annotation), arguments_of(annotation)
     if hasattr(origin or annotation, "__event_dump_as__"):
-        return _event_dumper(origin or annotation)
+        return _event_dumper(cast("type[object]", origin or annotation))
     if origin is typing.Annotated:
         return _annotated(arguments, owner)
-    if origin in _UNIONS:
+    if origin in UNIONS:
         return _union(arguments, owner)
     if isinstance(annotation, typing.NewType):
         return compile_dumper(annotation.__supertype__, owner)
@@ -100,16 +103,18 @@ def _own_dumper(annotation: Any, owner: str) -> Dumper | None:
     return _dict(arguments, owner) if origin in _DICTS and arguments else None
 
 
-def _event_dumper(kind: Any) -> Dumper:
-    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+def _event_dumper(kind: type[object]) -> Dumper:
+    dump = method(kind, "__event_dump_as__")
+
+    def dumper(value: object, options: Options, picks: Picks) -> object:
         if isinstance(value, kind) and not options.by_own_class:
-            return kind.__event_dump_as__(value, options, picks)
+            return dump(value, options, picks)
         return dump_value(value, options, picks)
 
     return dumper
 
 
-def _annotated(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+def _annotated(arguments: tuple[object, ...], owner: str) -> Dumper | None:
     kind, *items = arguments
     found = compile_dumper(kind, owner)
     for item in map(translated, items):
@@ -120,10 +125,10 @@ def _annotated(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
     return found
 
 
-def _free(item: ValueSerializer, asks: bool) -> Callable[..., Any]:
+def _free(item: ValueSerializer, asks: bool) -> Callable[..., object]:
     """Return a serializer that belongs to no event, as one that is called with an event and an info."""
 
-    def call(_: Any, value: Any, *more: Any) -> Any:
+    def call(_: object, value: object, *more: object) -> object:
         return item.function(value, *(more if asks else more[:-1]))
 
     return call
@@ -133,21 +138,21 @@ def _free(item: ValueSerializer, asks: bool) -> Callable[..., Any]:
 class Serializer:
     """A function that dumps values, and what is said of it."""
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
     """Takes the event (None outside one), the value, a handler if it is around the usual dump, and the info."""
 
     mode: SerializerMode
     when_used: WhenUsed
-    return_type: Any
+    return_type: object
     owner: str
     field: str | None = None
 
-    def around(self, inner: Dumper | None, event: Any = None) -> Dumper:
+    def around(self, inner: Dumper | None, event: EventShape | None = None) -> Dumper:
         """Return how values are dumped by the function, *inner* being the usual way."""
         usual = inner or dump_value
         result = None if self.return_type is MISSING else compile_dumper(self.return_type, self.owner)
 
-        def dumper(value: Any, options: Options, picks: Picks) -> Any:
+        def dumper(value: object, options: Options, picks: Picks) -> object:
             if not is_used(self.when_used, value, options):
                 return usual(value, options, picks)
             more = (_handler(usual, options, picks),) if self.mode == "wrap" else ()
@@ -157,8 +162,8 @@ class Serializer:
         return dumper
 
 
-def _handler(usual: Dumper, options: Options, picks: Picks) -> Callable[..., Any]:
-    def handler(value: Any, _index_key: Any = None, /) -> Any:
+def _handler(usual: Dumper, options: Options, picks: Picks) -> Callable[..., object]:
+    def handler(value: object, _index_key: object = None, /) -> object:
         return usual(value, options, picks)
 
     return handler
@@ -171,12 +176,12 @@ def is_used(when: WhenUsed, value: object, options: Options) -> bool:
     return value is not None or not when.endswith("unless-none")
 
 
-def _union(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+def _union(arguments: tuple[object, ...], owner: str) -> Dumper | None:
     members = [(class_of(argument), compile_dumper(argument, owner)) for argument in arguments]
     if all(dumper is None for _, dumper in members):
         return None
 
-    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+    def dumper(value: object, options: Options, picks: Picks) -> object:
         return (best_of(members, value) or dump_value)(value, options, picks)
 
     return dumper
@@ -189,17 +194,17 @@ def best_of(members: Iterable[tuple[type | None, _F]], value: object) -> _F | No
     return next(iter([*exact, *fitting]), None)
 
 
-def class_of(annotation: Any) -> type | None:
+def class_of(annotation: object) -> type | None:
     """Return the class that values of a type are of, None if it is not known."""
-    while typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    kind = typing.get_origin(annotation) or annotation
+    while origin_of(annotation) is typing.Annotated:
+        annotation = arguments_of(annotation)[0]
+    kind = bare(annotation)
     if te.is_typeddict(kind):
         return dict
     return kind if isinstance(kind, type) and is_checkable(kind) else None
 
 
-def _list(origin: Any, arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+def _list(origin: object, arguments: tuple[object, ...], owner: str) -> Dumper | None:
     if origin is tuple and not (len(arguments) == 2 and arguments[1] is ...):  # noqa: PLR2004 - tuple[X, ...]
         return _fixed(arguments, owner)
     item = compile_dumper(arguments[0], owner) if arguments else None
@@ -207,19 +212,19 @@ def _list(origin: Any, arguments: tuple[Any, ...], owner: str) -> Dumper | None:
         return None
     found = item
 
-    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+    def dumper(value: object, options: Options, picks: Picks) -> object:
         return dump_list(value, options, picks, found) if is_list(value) else dump_value(value, options, picks)
 
     return dumper
 
 
-def _fixed(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+def _fixed(arguments: tuple[object, ...], owner: str) -> Dumper | None:
     """Return how tuples with a type for each place are dumped."""
     items = [compile_dumper(argument, owner) or dump_value for argument in arguments]
     if all(item is dump_value for item in items):
         return None
 
-    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+    def dumper(value: object, options: Options, picks: Picks) -> object:
         if not is_list_or_tuple(value) or len(value) != len(items):
             return dump_value(value, options, picks)
         dumped = [item(one, options, ALL) for item, one in zip(items, value, strict=True)]
@@ -228,13 +233,13 @@ def _fixed(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
     return dumper
 
 
-def _dict(arguments: tuple[Any, ...], owner: str) -> Dumper | None:
+def _dict(arguments: tuple[object, ...], owner: str) -> Dumper | None:
     item = compile_dumper(arguments[-1], owner)
     if item is None:
         return None
     found = item
 
-    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+    def dumper(value: object, options: Options, picks: Picks) -> object:
         if not is_mapping(value):
             return dump_value(value, options, picks)
         return dump_mapping(value, options, picks, found)

@@ -10,7 +10,7 @@ import math
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Final
+from typing import Final, final
 
 from bubus._faults import fail
 
@@ -42,6 +42,7 @@ class YearZero(Unreadable):
     """The year 0: ISO has it, Python has not."""
 
 
+@final
 class _Reader:
     """Reads one text from left to right."""
 
@@ -96,7 +97,7 @@ def _read_date(reader: _Reader) -> date:
     month = reader.number(2, "month")
     reader.expect("-", "invalid date separator, expected `-`")
     day = reader.number(2, "day")
-    _within(month, _MONTHS, "month", 1)
+    _ = _within(month, _MONTHS, "month", 1)
     if year == 0:
         raise YearZero("year 0 is out of range")
     try:
@@ -110,8 +111,8 @@ def _read_time(reader: _Reader) -> time:
     hour = reader.number(2, "hour")
     reader.expect(":", "invalid time separator, expected `:`")
     minute = reader.number(2, "minute")
-    _within(hour, _HOURS, "hour")
-    _within(minute, _SIXTY, "minute")
+    _ = _within(hour, _HOURS, "hour")
+    _ = _within(minute, _SIXTY, "minute")
     second = microsecond = 0
     if reader.accept(":"):
         second = _within(reader.number(2, "second"), _SIXTY, "second")
@@ -140,7 +141,7 @@ def _read_zone(reader: _Reader) -> timezone | None:
     if not sign:
         raise Unreadable("invalid timezone sign")
     hours = reader.number(2, "timezone hour")
-    reader.accept(":")
+    _ = reader.accept(":")
     minutes = _within(reader.number(2, "timezone minute"), _SIXTY, "timezone minute")
     if hours > _HOURS:
         raise Unreadable("timezone offset must be less than 24 hours")

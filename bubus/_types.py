@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 T = TypeVar("T")
 """Any type."""
@@ -14,10 +14,16 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 """Any type that is only handed out."""
 
-T_EventResultType = TypeVar("T_EventResultType", default=Any)
+T_EventResultType = TypeVar("T_EventResultType", default=Any)  # pyright: ignore[reportExplicitAny] - a bare `BaseEvent` says nothing
 """What the handlers of an event return; `Any` for a bare `BaseEvent`."""
 
-Check: TypeAlias = Callable[[Any], Any]
+T_Given = TypeVar("T_Given", default=Any)  # pyright: ignore[reportExplicitAny] - only the user's code knows it
+"""What a user has given, and is handed back as it came; `Any` where nobody says what."""
+
+Values: TypeAlias = dict[str, T_Given]
+"""Such values by name."""
+
+Check: TypeAlias = Callable[[object], object]
 """Takes a value, returns the value to keep, raises `bubus._faults.Invalid`."""
 
 
@@ -26,6 +32,7 @@ class Missing(enum.Enum):
 
     MISSING = "MISSING"
 
+    @override
     def __repr__(self) -> str:
         return "MISSING"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from bubus._coerce import lax_float, lax_int, lax_str
 from bubus._faults import Fault, Invalid, fail
-from bubus._narrow import is_mapping, kind_of
+from bubus._narrow import attribute, is_mapping, kind_of
 from bubus._types import MISSING, Check
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def union_check(levels: Levels) -> Check:
             made when they are first needed.
     """
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if is_mapping(value) and any(member.fields for member in levels[-1]()):
             return _best_record(levels, value)
         for level in levels:
@@ -50,7 +50,7 @@ def union_check(levels: Levels) -> Check:
     return check
 
 
-def _first(members: Iterable[Member], value: object) -> Any:
+def _first(members: Iterable[Member], value: object) -> object:
     for member in members:
         found = _attempt(member, value)
         if found is not MISSING:
@@ -58,20 +58,20 @@ def _first(members: Iterable[Member], value: object) -> Any:
     return MISSING
 
 
-def _attempt(member: Member, value: object) -> Any:
+def _attempt(member: Member, value: object) -> object:
     try:
         return member.check(value)
     except Invalid:
         return MISSING
 
 
-def _best_record(levels: Levels, value: Mapping[Any, Any]) -> Any:
+def _best_record(levels: Levels, value: Mapping[object, object]) -> object:
     """
     Return the result of the member that fits a dict best.
 
     Between two records the one with more fields in the dict, else the one that is closer, else the first.
     """
-    best: Any = MISSING
+    best: object = MISSING
     best_fields, best_level = None, -1
     for position, member in enumerate(levels[-1]()):
         found, level = _closest(levels, position, value)
@@ -93,7 +93,7 @@ def _fits_better(fields: int | None, best: int | None, closer: bool) -> bool:
     return fields > best
 
 
-def _closest(levels: Levels, position: int, value: object) -> tuple[Any, int]:
+def _closest(levels: Levels, position: int, value: object) -> tuple[object, int]:
     """Return the result of one member at the first level that takes *value*, and how close that level is."""
     for passed, level in enumerate(levels):
         found = _attempt(level()[position], value)
@@ -106,7 +106,7 @@ def _all_faults(members: Iterable[Member], value: object) -> list[Fault]:
     faults: list[Fault] = []
     for member in members:
         try:
-            member.check(value)
+            _ = member.check(value)
         except Invalid as invalid:
             faults += [one.under(member.label) for one in invalid.faults]
     return faults
@@ -123,13 +123,13 @@ def listing(values: Iterable[object]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def literal_check(values: Sequence[Any]) -> Check:
+def literal_check(values: Sequence[object]) -> Check:
     """Return a check for one of *values*; the value that comes out is the one from the annotation."""
     exact = {(kind_of(value), value): value for value in values}
     equal = {value: value for value in values}  # of equal ones, such as 1 and True, the last counts
     expected = listing(values)
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         try:
             found = exact.get((kind_of(value), value), MISSING)
             found = equal.get(value, MISSING) if found is MISSING else found
@@ -146,9 +146,9 @@ _BY_MIXIN: Final[tuple[tuple[type, Check], ...]] = ((int, lax_int), (str, lax_st
 def enum_check(kind: type[enum.Enum], *, convert: bool) -> Check:
     """Return a check that takes members and their values, also converted ones if the members are numbers or text."""
     converter = next((check for mixin, check in _BY_MIXIN if convert and issubclass(kind, mixin)), None)
-    expected = listing(member.value for member in kind)
+    expected = listing(attribute(member, "value") for member in kind)
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if isinstance(value, kind):
             return value
         for candidate in _enum_values(value, converter):
@@ -161,7 +161,7 @@ def enum_check(kind: type[enum.Enum], *, convert: bool) -> Check:
     return check
 
 
-def _enum_values(value: Any, convert: Check | None) -> Iterable[Any]:
+def _enum_values(value: object, convert: Check | None) -> Iterable[object]:
     yield value
     if convert is not None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from bubus._narrow import is_dict
 from bubus._tree import describe_error, describe_value
@@ -94,4 +94,4 @@ def _applied(origin: Any, version: str, upcast: Upcast, values: dict[str, Any]) 
         raise InvalidEvent(
             f"{origin.__qualname__}: the upcast from version {version!r} returned {describe_value(found)}, no dict"
         )
-    return found
+    return cast("dict[str, Any]", found)

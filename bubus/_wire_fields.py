@@ -13,15 +13,16 @@ import sys
 import typing
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 import msgspec
 import typing_extensions as te
 
-from bubus._compile import WRAPPERS, Compiler
+from bubus._compile import Compiler
 from bubus._dump import fields_of, is_list
 from bubus._fields import UnknownName, alias_value
+from bubus._generics import WRAPPERS
 from bubus._mode import WIRE
 from bubus._narrow import is_class, is_dict, is_list_or_tuple, is_mapping, kind_of
 from bubus._pydantic_bridge import NO_TYPES_INSIDE, UNIONS
@@ -154,7 +155,7 @@ def _write_record(annotation: Any, value: Any) -> Any:
 def _parts(value: Any) -> Iterable[tuple[str, Any]]:
     """Return the named parts of a record that msgspec writes."""
     if is_dict(value):
-        return value.items()
+        return cast("dict[str, Any]", value).items()
     names = getattr(value, "_fields", None) or getattr(value, "__dict__", None) or fields_of(value) or ()
     return [(name, getattr(value, name)) for name in names if not name.startswith("_")]
 

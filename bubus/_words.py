@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
-    from bubus._types import T
+    from bubus._types import T, Values
 
 
 class FieldFacts(TypedDict, total=False):
@@ -25,7 +25,7 @@ class FieldFacts(TypedDict, total=False):
     alias: str | None
     """Name in the constructor, in JSON, and in dumps by alias."""
 
-    validation_alias: Any
+    validation_alias: object
     """Name in the constructor and in JSON, or an `AliasPath` or `AliasChoices`, ours or pydantic's."""
 
     serialization_alias: str | None
@@ -33,8 +33,8 @@ class FieldFacts(TypedDict, total=False):
 
     title: str | None
     description: str | None
-    examples: list[Any] | None
-    json_schema_extra: Any
+    examples: list[object] | None
+    json_schema_extra: object
     """A dict for the JSON schema, or a function that changes the schema's dict."""
 
     deprecated: str | bool | None
@@ -43,7 +43,7 @@ class FieldFacts(TypedDict, total=False):
     exclude: bool | None
     """Leave it out of dumps. What plain msgspec and the log write is not a dump: it is there."""
 
-    exclude_if: Callable[[Any], bool] | None
+    exclude_if: Callable[..., bool] | None
     """Leave it out of dumps if the value is one of these."""
 
     frozen: bool | None
@@ -59,10 +59,10 @@ class FieldFacts(TypedDict, total=False):
     pattern: str | re.Pattern[str] | None
     """What the text must hold somewhere; write ``^…$`` for the whole of it."""
 
-    gt: Any
-    ge: Any
-    lt: Any
-    le: Any
+    gt: object
+    ge: object
+    lt: object
+    le: object
     multiple_of: float | None
     min_length: int | None
     max_length: int | None
@@ -79,15 +79,15 @@ def Field(default: T, /, **facts: Unpack[FieldFacts]) -> T: ...
 @overload
 def Field(*, default: T, **facts: Unpack[FieldFacts]) -> T: ...
 @overload
-def Field(*, default_factory: Callable[[], T] | Callable[[dict[str, Any]], T], **facts: Unpack[FieldFacts]) -> T: ...
+def Field(*, default_factory: Callable[[], T] | Callable[[Values], T], **facts: Unpack[FieldFacts]) -> T: ...
 @overload
-def Field(**facts: Unpack[FieldFacts]) -> Any: ...
+def Field(**facts: Unpack[FieldFacts]) -> Any: ...  # pyright: ignore[reportAny, reportExplicitAny] - any annotation
 def Field(  # noqa: N802 - pydantic's name
-    default: Any = MISSING,
+    default: object = MISSING,
     *,
-    default_factory: Callable[..., Any] | None = None,
-    **facts: Any,
-) -> Any:
+    default_factory: Callable[..., object] | None = None,
+    **facts: object,
+) -> object:
     """
     Declare a field with more than a plain default; also in an `Annotated`.
 
@@ -121,13 +121,13 @@ def PrivateAttr(default: T, *, init: Literal[False] = ...) -> T: ...
 @overload
 def PrivateAttr(*, default_factory: Callable[[], T], init: Literal[False] = ...) -> T: ...
 @overload
-def PrivateAttr(*, init: Literal[False] = ...) -> Any: ...
+def PrivateAttr(*, init: Literal[False] = ...) -> Any: ...  # pyright: ignore[reportAny, reportExplicitAny] - as `Field`
 def PrivateAttr(  # noqa: N802 - pydantic's name
-    default: Any = MISSING,
+    default: object = MISSING,
     *,
-    default_factory: Callable[[], Any] | None = None,
-    init: Literal[False] = False,  # noqa: ARG001 - for type checkers only
-) -> Any:
+    default_factory: Callable[[], object] | None = None,
+    init: Literal[False] = False,
+) -> object:
     """
     Declare an attribute that is no field: not validated, written, dumped or shown. Its name begins with ``_``.
 
@@ -139,6 +139,7 @@ def PrivateAttr(  # noqa: N802 - pydantic's name
     Raises:
         DefinitionError: If there are two defaults.
     """
+    del init  # for type checkers only
     if default is not MISSING and default_factory is not None:
         raise DefinitionError("PrivateAttr() cannot take both default and default_factory; leave one out")
     return Private(MISSING if default is ... else default, default_factory)

@@ -45,7 +45,8 @@ TABLE = """
 2.22 _whole
 2.24 _serial
 2.245 _wire_fields
-2.25 _assign _copies
+2.25 _copies
+2.255 _assign
 2.3  _define _event_dump
 2.35 _json_schema
 2.9  _older_result

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 import msgspec
@@ -236,12 +236,10 @@ def _names_in(body: bytes) -> tuple[str, str]:
 
 
 def _thoroughly(body: bytes, cls: type) -> AnyEvent:
-    event: AnyEvent
     try:
-        event = decode(body, cls)
+        return decode(body, cast("type[AnyEvent]", cls))
     except NewerVersionError:  # what this program does not know yet passes through it as it is
-        event = decode(body, BaseEvent)
-    return event
+        return decode(body, BaseEvent)
 
 
 # -- results ---------------------------------------------------------------------------------------------------------

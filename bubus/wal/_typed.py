@@ -161,11 +161,11 @@ class EventDecoder:
 
     def _decoded(self, event: bytes, cls: _Class) -> BaseEvent[Any]:
         try:
-            return cast("BaseEvent[Any]", decode(event, cls))
+            return decode(event, cls)
         except NewerVersionError:
             if self._newer == "raise":
                 raise
-            return cast("BaseEvent[Any]", decode(event, BaseEvent))
+            return decode(event, BaseEvent)
 
     def _class(self, event_type: str, schema: str = "") -> _Class | None:
         if self._wanted is not None:
