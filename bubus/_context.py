@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bubus._alarm import Alarm
     from bubus._call import Call
@@ -72,6 +72,9 @@ class Runner(Protocol):
 
 
 current_call: ContextVar[Call | None] = ContextVar("bubus_current_call", default=None)
+
+enter: Final = cast("Callable[[Call | None], None]", current_call.set)
+"""Makes a call the current one, for good: the token that could undo it would keep the context alive, in a frame."""
 
 
 def live_call() -> Call | None:

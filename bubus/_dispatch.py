@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeGuard
 import attrs
 
 from bubus._call import NO_SHARE, Call
-from bubus._context import current_call
+from bubus._context import enter
 from bubus._event import is_event
 from bubus._state import DONE, Share, state_of
 from bubus._tasks import spawn
@@ -186,7 +186,7 @@ def _in_no_task(call: Call, function: AnyHandler, context: Context) -> object:
 
 
 def _call(call: Call, function: AnyHandler) -> object:
-    _ = current_call.set(call)
+    enter(call)
     return function(call.share.event)
 
 
@@ -215,7 +215,7 @@ def _never_started(call: Call, awaitable: Awaitable[object] | None, task: asynci
 async def _run(call: Call, function: Callable[..., Awaitable[object]]) -> None:
     """Be the handler's task: run it and settle the call, so that no callback is needed."""
     call.task = current_task()
-    _ = current_call.set(call)
+    enter(call)
     try:
         value = await function(call.share.event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result

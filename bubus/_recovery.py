@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import msgspec
 
-from bubus._context import current_call
+from bubus._context import enter
 from bubus._ledger import handler_key
 from bubus._result import AnyResult, EventResult, Origin
 from bubus._state import accepted_state
@@ -174,7 +174,7 @@ def _exhausted(unfinished: Unfinished, most: int) -> str | None:
 
 def _dispatch(scheduler: Scheduler, bus: EventBus, event: AnyEvent, plan: Resumption) -> None:
     context = copy_context()
-    _ = context.run(current_call.set, None)  # it is nobody's child, wherever it is recovered
+    context.run(enter, None)  # it is nobody's child, wherever it is recovered
     context.run(scheduler.accept, event, bus, plan)
 
 

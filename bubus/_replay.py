@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
-from bubus._context import current_call, live_call
+from bubus._context import enter, live_call
 from bubus._ledger import handler_key
 from bubus._plan import current_replay, replaying
 from bubus._state import accepted_state
@@ -130,7 +130,7 @@ class Replay:
         if event.event_parent_id == event.event_id:  # so an older bubus wrote what it had forwarded
             object.__setattr__(event, "event_parent_id", None)
         context = copy_context()
-        _ = context.run(current_call.set, None)  # it is nobody's child, whoever replays it
+        context.run(enter, None)  # it is nobody's child, whoever replays it
         _ = context.run(current_replay.set, self)
         try:
             context.run(scheduler.accept, event, bus, self)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast, overload
 
 import attrs
 
-from bubus._context import current_call, live_call
+from bubus._context import enter, live_call
 from bubus._event import AnyEvent, is_event
 from bubus._expect import Expectation, Waiting
 from bubus._state import DONE, QUEUED, accepted_state, state_of
@@ -189,7 +189,7 @@ def drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
 
 
 async def _drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
-    _ = current_call.set(None)  # the dispatcher's: what is dispatched here is no child of it
+    enter(None)  # the dispatcher's: what is dispatched here is no child of it
     handed = Handed(share, taken=not in_turn)
     _ = _handed.set(handed)
     scheduler.stepping = scheduler.stepping or in_turn
