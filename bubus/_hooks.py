@@ -18,6 +18,7 @@ import attrs
 from typing_extensions import ParamSpec
 
 from bubus._callables import as_coroutine_function
+from bubus._tasks import leave
 from bubus._tree import describe_error, describe_value, escape
 from bubus.errors import MiddlewareError
 
@@ -95,7 +96,7 @@ class Hook(Generic[P]):
         except BaseException as error:  # noqa: BLE001 - a hook must not disturb what it is told of
             self._failed(error)
             if isinstance(error, SystemExit | KeyboardInterrupt) and not loop.is_closed():
-                _ = loop.call_soon(_leave, error)
+                _ = loop.call_soon(leave, error)
         else:
             if isinstance(answer, Coroutine):
                 answer.close()
@@ -248,7 +249,3 @@ def _remedy_for(value: object) -> str:
 
 def _name(middleware: Middleware, method: str) -> str:
     return f"{type(middleware).__name__}.{method}()"
-
-
-def _leave(error: BaseException) -> None:
-    raise error

@@ -31,7 +31,7 @@ from bubus._guard import Guard
 from bubus._state import DONE, NO_CONTEXT, NO_LOOP, QUEUED, RUNNING, STATE, EventState, Share, put, state_of
 from bubus._statistics import Statistics
 from bubus._steps import PROCESS_EVENT, STEP, drive, is_driven
-from bubus._tasks import spawn
+from bubus._tasks import leave, spawn
 from bubus._tree import escape
 from bubus._waiting import unblock_rest
 from bubus.errors import (
@@ -412,7 +412,7 @@ class Scheduler:
             unblock_rest(state)
         if share.leaving is not None and not state.loop.is_closed():
             state.leaving = True
-            _ = state.loop.call_soon(_leave, share.leaving)
+            _ = state.loop.call_soon(leave, share.leaving)
             self._left = 0  # nothing may run before that has left
         state.release()
         if self._waiting:
@@ -703,7 +703,3 @@ def _make_child(event: AnyEvent, state: EventState, call: Call) -> None:
     put(event, "event_parent_id", parent.event_id)
     call.share.state.adopt(state)
     call.event_children.append(event)
-
-
-def _leave(error: BaseException) -> None:
-    raise error

@@ -1,4 +1,4 @@
-"""Starting tasks, at once where Python can, which is from 3.12 on; and ending them."""
+"""Starting tasks, at once where Python can, which is from 3.12 on; and ending them, and the loop."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def _spawn_later(
 
 
 spawn: Final = cast("Spawn", cast("object", asyncio.Task)) if EAGER else _spawn_later
+
+
+def leave(error: BaseException) -> None:
+    """Raise *error*: a SystemExit or KeyboardInterrupt ends the loop that calls this."""
+    raise error
+
 
 _CANCEL_AGAIN: Final = 0.5
 """Seconds after which a task that was cancelled is cancelled again."""
