@@ -479,7 +479,7 @@ class EventBus(OlderBus):
             OptionTypeError: If *max_attempts* is no whole number.
             LogWriteError: If an event cannot be moved; nothing is dispatched then.
         """
-        return await recover(self._scheduler, self, max_attempts)
+        return await recover(self._scheduler, self, max_attempts, _ledgers(but=self))
 
     async def replay(
         self,
@@ -584,15 +584,16 @@ class EventBus(OlderBus):
         Raises:
             OptionError: If *timeout* is negative.
             WrongLoopError: If the bus has work in another loop.
+            LogWriteError: If the last lines could not be forced to the disk; the bus has ended all the same.
         """
         seconds = 0.0 if timeout is None else _checked_seconds("timeout", timeout, infinite=True)
         self._scheduler.history.measure_latest()
         _warn_of_memory()
-        await self._scheduler.stop(seconds)
+        await self._scheduler.stop(seconds, clear=clear)
         if clear:
-            self._scheduler.close()
             with _instances_lock:
                 EventBus.all_instances.discard(self)
+            self._scheduler.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -661,6 +662,11 @@ def _free_name(name: object, bus_id: str) -> str:
 
 def _is_taken(name: str) -> bool:
     return any(bus.name == name and not bus.stopped for bus in _all_buses())
+
+
+def _ledgers(*, but: EventBus) -> list[Ledger]:
+    ledgers = [bus._scheduler.ledger for bus in _all_buses() if bus is not but]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - this module's own
+    return [ledger for ledger in ledgers if ledger is not None]
 
 
 def _all_buses() -> list[EventBus]:

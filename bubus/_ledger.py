@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 from typing_extensions import override
 
 from bubus._codec import encode
+from bubus._context import Runner
+from bubus._resumption import Resumption, handler_key
 from bubus.errors import BusStopped, LogError, LogWriteError
 from bubus.wal._entry import Scribe, outcome, with_path, written
 
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bubus._call import Call
-    from bubus._context import Runner
     from bubus._event import AnyEvent
     from bubus._plan import Plan
     from bubus._state import Share
-    from bubus.wal import WriteAheadLog
+    from bubus.wal import Unfinished, WriteAheadLog
+
+
+class Host(Runner, Protocol):
+    """What a ledger knows of the scheduler of its bus."""
+
+    plans: dict[Share, Plan]
 
 
 class Ledger:
@@ -42,10 +49,13 @@ class Ledger:
         self.recovery: asyncio.Lock = asyncio.Lock()
         """Held while something is recovered."""
 
+        self.settled: set[str] = set()
+        """Ids of events that a recovery has found in the log, or has dispatched here: they are not forwarded here."""
+
         self._bus_id: str = bus_id
         log.attach(bus_id)
 
-    def admit(self, event: AnyEvent, call: Call | None, plan: Plan | None, runner: Runner) -> Debt | None:
+    def admit(self, event: AnyEvent, call: Call | None, plan: Plan | None, host: Host) -> Debt | None:
         """
         Write *event* down before it is accepted.
 
@@ -53,7 +63,7 @@ class Ledger:
             event: The event, whose path has the name of this bus already; that is taken back if this raises.
             call: The one that dispatches it, if it is dispatched for the first time.
             plan: How to run the event, if it is not simply new.
-            runner: The scheduler of the bus.
+            host: The scheduler of the bus.
 
         Raises:
             EncodeError: If it cannot be written.
@@ -64,27 +74,40 @@ class Ledger:
         parent_id = None if call is None else call.event.event_id
         try:
             if self.log.ahead:
-                return self._admit_ahead(event, parent_id, journaled=plan is not None)
+                return self._admit_ahead(event, parent_id, plan, host)
             data = encode(event) if parent_id is None else written(event, parent_id)
             self.log.check(len(data))
         except BaseException as error:
             _ = event.event_path.pop()
             if isinstance(error, LogWriteError) and self.log.on_error == "stop":
-                runner.halt()
+                host.halt()
             raise
         return Debt(self, data, len(event.event_path))
 
-    def _admit_ahead(self, event: AnyEvent, parent_id: str | None, *, journaled: bool) -> Debt:
+    def _admit_ahead(self, event: AnyEvent, parent_id: str | None, plan: Plan | None, host: Host) -> Debt:
         name = event.event_path.pop()  # it is added again when the event is recovered
         try:
             data = written(event, parent_id)
         finally:
             event.event_path.append(name)
         self.log.check(len(data))
-        debt = JournaledDebt(self, data, len(event.event_path) - 1, is_ready=journaled)
-        if not journaled:
+        left = self.log.left(event.event_id) if plan is None else None
+        resumed = None if left is None else self.resume(left)
+        is_ready = plan is not None or resumed is not None
+        debt = JournaledDebt(self, data, len(event.event_path) - 1, is_ready=is_ready, host=host, plan=resumed)
+        if not debt.is_ready:
             self.log.accept(event.event_id, data[:-1], b"", debt.accepted)
         return debt
+
+    def resume(self, unfinished: Unfinished) -> Resumption:
+        """Take it on to finish an event, and return how."""
+        self.settled.add(unfinished.event_id)
+        self.log.resume(unfinished.event_id)
+        return Resumption(unfinished)
+
+    async def settle(self, event_ids: set[str]) -> None:
+        """Find out which events are in the log already, so that they need not run here again."""
+        self.settled |= await self.log.logged(event_ids)
 
     def holds(self, share: Share) -> bool:
         """Tell whether the next event, *share*, must wait: it is not in the journal yet, or others come first."""
@@ -110,6 +133,10 @@ class Ledger:
         """Write all lines now, because their event loop has ended; it may block on the disk."""
         if self.pending or self.held:
             self.log.sync()
+
+    async def secure(self) -> None:
+        """Have done by another thread what `close` would block for."""
+        await self.log.secure()
 
     def close(self) -> None:
         """
@@ -231,8 +258,14 @@ class Debt:
 class JournaledDebt(Debt):
     """The same of an event that is journaled before its handlers start."""
 
-    is_ready: bool = False
+    is_ready: bool = attrs.field(kw_only=True)
     """Whether handlers may start: the event is in the journal."""
+
+    host: Host = attrs.field(kw_only=True)
+    """The scheduler of the bus."""
+
+    plan: Plan | None = attrs.field(kw_only=True)
+    """How to run the event, if it was found in the journal."""
 
     then: Callable[[], None] | None = None
     """What waits for that."""
@@ -242,6 +275,8 @@ class JournaledDebt(Debt):
         """Take notice that the event was accepted."""
         if not self.is_ready:
             self.ledger.held[share] = self
+        if self.plan is not None:
+            self.host.plans[share] = self.plan
         super().incur(share)
 
     @override
@@ -265,11 +300,6 @@ class JournaledDebt(Debt):
         if self.then is not None:
             self.then()
         share.runner.wake()
-
-
-def handler_key(handler_id: str) -> str:
-    """Return ``module.qualname#n``, by which the next process knows a handler too."""
-    return handler_id.partition(":")[2]
 
 
 def was_stopped(error: BaseException | None) -> bool:

@@ -5,34 +5,26 @@ from __future__ import annotations
 import contextlib
 import logging
 from contextvars import copy_context
-from time import time
 from typing import TYPE_CHECKING, Final
 
 import attrs
-import msgspec
 
 from bubus._context import enter
-from bubus._ledger import handler_key
-from bubus._result import AnyResult, EventResult, Origin
 from bubus._state import accepted_state
 from bubus._tree import describe_value, escape
-from bubus.errors import EarlierError, HandlerGoneError, OptionError, OptionTypeError
-from bubus.wal import LoggedResult
+from bubus.errors import OptionError, OptionTypeError
 from bubus.wal._frame import BadLine
 from bubus.wal._typed import EventDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable
 
     from bubus._bus import EventBus
     from bubus._event import AnyEvent
-    from bubus._handlers import Handler
     from bubus._ledger import Ledger
+    from bubus._resumption import Resumption
     from bubus._scheduler import Scheduler
-    from bubus._state import Share
     from bubus.wal import Unfinished
-
-_results: Final = msgspec.json.Decoder(LoggedResult)
 
 logger: Final = logging.getLogger("bubus")
 
@@ -48,60 +40,10 @@ class RecoveryReport:
     """Ids of the events that were given up, and are in ``<path>.dead`` now."""
 
 
-@attrs.frozen
-class Resumption:
-    """How to run an event that was begun in an earlier process: only what that has not finished."""
-
-    _unfinished: Unfinished
-    is_logged: bool = True
-
-    def select(self, share: Share, handlers: Sequence[Handler]) -> Sequence[Handler]:
-        """Return the handlers that have not finished; the results of the others are taken over."""
-        there = {handler_key(handler.id): handler for handler in handlers}
-        done = self._unfinished.outcomes
-        for key in (*done, *(key for key in self._unfinished.attempts if key not in done and key not in there)):
-            origin = there[key].origin if key in there else _lost_origin(key, share)
-            share.state.results[origin.handler_id] = _record(share.event, origin, done.get(key))
-        return [handler for key, handler in there.items() if key not in done]
-
-
-def _lost_origin(key: str, share: Share) -> Origin:
-    name = key.rpartition("#")[0].rpartition(".")[2]
-    return Origin(f"{share.bus.id}:{key}", name, share.bus.id, share.bus.name)
-
-
-def _record(event: AnyEvent, origin: Origin, outcome: bytes | None) -> AnyResult:
-    record: AnyResult = EventResult(event.event_id, origin, event.event_timeout, event.event_result_type)
-    record.start(time())
-    if outcome is None:
-        record.fail(
-            HandlerGoneError(
-                f"{origin.handler_id.partition(':')[2]} had begun before the crash and is not registered any more: "
-                + "register all handlers before recover()"
-            )
-        )
-        return record
-    found = _results.decode(outcome)
-    duration = found.duration or 0.0
-    error = msgspec.json.decode(found.error, type=object)
-    if error is None:
-        record.complete(_value(event, msgspec.json.decode(found.result, type=object)), duration)
-    else:
-        record.fail(EarlierError(f"{origin.handler_name} failed in an earlier process: {error}"), duration)
-    return record
-
-
-def _value(event: AnyEvent, value: object) -> object:
-    check = type(event).__event_result__
-    if value is None or check is None:
-        return value
-    with contextlib.suppress(ValueError):  # what JSON made of it is all there is left
-        return check(value)
-    return value
-
-
-async def recover(scheduler: Scheduler, bus: EventBus, max_attempts: object) -> RecoveryReport:
-    """Do what `EventBus.recover` says."""
+async def recover(
+    scheduler: Scheduler, bus: EventBus, max_attempts: object, others: Iterable[Ledger]
+) -> RecoveryReport:
+    """Do what `EventBus.recover` says; *others* are the ledgers of the buses that events may be forwarded to."""
     ledger = scheduler.ledger
     if ledger is None or not ledger.log.ahead:
         raise OptionError(
@@ -112,9 +54,12 @@ async def recover(scheduler: Scheduler, bus: EventBus, max_attempts: object) -> 
         with _paused(scheduler, ledger):
             left = await ledger.log.unfinished()
             events, dead = await _sorted(ledger, left, most)
+            for other in others:
+                await other.settle({event.event_id for event, _ in events})
+            # another bus that recovers may have forwarded some of them here meanwhile
+            events = [(event, unfinished) for event, unfinished in events if ledger.log.left(event.event_id)]
             for event, unfinished in events:
-                _dispatch(scheduler, bus, event, Resumption(unfinished))
-                ledger.log.resume(event.event_id)
+                _dispatch(scheduler, bus, event, ledger.resume(unfinished))
             fresh = tuple(event for event, _ in events)
             _adopt(fresh)
             scheduler.put_first(fresh)

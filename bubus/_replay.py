@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import attrs
 
 from bubus._context import enter, live_call
-from bubus._ledger import handler_key
 from bubus._plan import current_replay, replaying
+from bubus._resumption import handler_key
 from bubus._state import accepted_state
 from bubus._tree import describe_value
 from bubus._waiting import blocks

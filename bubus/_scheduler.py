@@ -233,7 +233,7 @@ class Scheduler:
             return True
         if state.loop is not loop and state.loop is not NO_LOOP:
             self._check_loop(state.loop, loop)
-        return False
+        return self.ledger is not None and event.event_id in self.ledger.settled
 
     def _check_forward(self, event: AnyEvent, call: Call | None) -> None:
         # A ring or diamond of forwards comes back here from inside a handler of this same event.
@@ -587,9 +587,9 @@ class Scheduler:
         if self.ledger is not None:
             self.ledger.close()
 
-    async def stop(self, timeout: float) -> None:
+    async def stop(self, timeout: float, *, clear: bool = False) -> None:
         """
-        Let events finish for *timeout* seconds, then cut the rest off.
+        Let events finish for *timeout* seconds, then cut the rest off; with *clear*, end the bus for good.
 
         Raises:
             WrongLoopError: If the bus runs in another loop.
@@ -602,6 +602,8 @@ class Scheduler:
         try:
             await self._finish_within(timeout, spared)
             await self._cut_and_wait(spared, call)
+            if clear and self.ledger is not None:
+                await self.ledger.secure()
         finally:
             self._stops -= 1
             self.closing = self.closed or self._stops > 0

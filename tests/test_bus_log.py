@@ -15,6 +15,7 @@ import pytest
 
 from bubus import BaseEvent, EventBus, WriteAheadLog
 from bubus.errors import (
+    BusStopping,
     EncodeError,
     LogClosedError,
     LogInUseError,
@@ -493,3 +494,38 @@ async def test_extras_cannot_pass_for_the_end_of_a_line(tmp_path: Path) -> None:
     await bus.dispatch(event)
     (copied,) = read(tmp_path / "events.jsonl")
     assert copied.model_extra == {}
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(("mode", "ahead"), [("everysec", False), ("everysec", True), ("always", True)])
+async def test_E4_the_end_of_a_bus_does_not_stop_the_loop(tmp_path: Path, mode: Fsync, *, ahead: bool) -> None:
+    """While the last sync hangs the loop turns, nothing is accepted, and the log is closed when it is over."""
+    disk = FaultDisk()
+    bus = EventBus(wal_path=log_on(disk)(tmp_path / "events.jsonl", fsync=mode, ahead=ahead))
+    await bus.dispatch(Child())
+    disk.syncing.clear()
+    disk.gate = threading.Event()
+    end = asyncio.create_task(bus.stop(clear=True))
+    await asyncio.to_thread(disk.syncing.wait)
+    assert not end.done()
+    assert bus.wal is not None
+    assert not bus.wal.is_closed
+    with pytest.raises(BusStopping):
+        bus.dispatch(Child())
+    disk.gate.set()
+    await end
+    assert bus.wal.is_closed
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_E3_a_last_sync_that_fails_is_told_at_the_end_of_the_bus(tmp_path: Path, *, ahead: bool) -> None:
+    """Nobody awaits the event any more, so `stop` raises, and the log is closed all the same."""
+    disk = FaultDisk()
+    bus = EventBus(wal_path=log_on(disk)(tmp_path / "events.jsonl", fsync="everysec", ahead=ahead))
+    await bus.dispatch(Child())
+    disk.plan = Plan("sync", disk.calls["sync"] + 1)
+    with pytest.raises(LogWriteError):
+        await bus.stop(clear=True)
+    assert bus.wal is not None
+    assert bus.wal.is_closed
+    assert bus not in EventBus.all_instances

@@ -59,6 +59,7 @@ TABLE = """
 6    _hooks _expect
 6.9  bridges._link
 7    _dispatch wal
+7.05 _resumption
 7.1  _ledger _steps                                          bridges._wire bridges._window bridges._work
 7.2  bridges._letters bridges._outbox bridges._requests bridges._intake
 7.3  bridges._sender

@@ -342,3 +342,53 @@ def test_C1_C4_C5_a_bus_killed_at_any_moment_loses_and_repeats_nothing(tmp_path:
     )  # fmt: skip
     assert done.returncode == 0, f"seed {seed}\n{done.stdout}\n{done.stderr}"
     assert f"rounds={ROUNDS}," in done.stdout
+
+
+@pytest.mark.outside
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("mode", ["no", "always"])
+def test_C2_C4_two_buses_killed_before_every_step_lose_and_repeat_nothing(tmp_path: Path, mode: Fsync) -> None:
+    """One forwards to the other; killed before its n-th step on the disk, for every n, and again while recovering."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("bus_points.py")), "all", str(tmp_path), mode],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert int(done.stdout.split()[1]) > 50, done.stdout
+
+
+@pytest.mark.parametrize("second_is_ahead", [True, False])
+async def test_an_event_that_the_other_bus_has_logged_is_not_forwarded_again(
+    tmp_path: Path, *, second_is_ahead: bool
+) -> None:
+    """A power cut took the end of the first log only: nothing runs twice, no line of the second is written twice."""
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    seen: list[str] = []
+
+    def pair() -> tuple[EventBus, EventBus]:
+        buses = (
+            EventBus("First", wal_path=ahead(first)),
+            EventBus("Second", wal_path=WriteAheadLog(second, ahead=second_is_ahead)),
+        )
+        buses[0].on(Job, buses[1].dispatch)
+        buses[1].on(Job, lambda event: seen.append(event.name))
+        return buses
+
+    buses = pair()
+    await buses[0].dispatch(Job(name="a"))
+    for bus in buses:
+        await crash(bus)
+    journal = first.with_name("first.jsonl.journal")
+    accepted, attempt, *_ = journal.read_bytes().splitlines(keepends=True)
+    assert b'"op":"attempt"' in attempt
+    journal.write_bytes(accepted + attempt)
+    first.unlink()
+
+    buses = pair()
+    (event,) = (await buses[0].recover()).events
+    await event
+    assert seen == ["a"]
+    assert [line["name"] for line in lines(first)] == [line["name"] for line in lines(second)] == ["a"]
+    for bus in buses:
+        await bus.stop(clear=True)

@@ -171,6 +171,11 @@ class Journal:
             self.rewrite()
 
     @property
+    def is_unsafe(self) -> bool:
+        """Whether there are records that no sync has covered."""
+        return self._file.size > self._file.safe
+
+    @property
     def has_grown(self) -> bool:
         """Whether it is time for `begin_anew`."""
         return self._file.size > self._worthwhile

@@ -16,7 +16,7 @@ from bubus.wal._pulse import Pulse
 from bubus.wal._runway import Runway
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Handle
+    from asyncio import AbstractEventLoop, Future, Handle
     from collections.abc import Sequence
 
     from bubus.wal._done import Done, Line
@@ -47,6 +47,7 @@ class JournalWriter:
         self._losses = losses
         self._fsync = fsync
         self._waiting: list[tuple[str, Done]] = []
+        self._landings: list[Future[None]] = []
         self._turn: Handle | None = None
         self._runway = Runway()
         self._pulse = Pulse()
@@ -119,12 +120,21 @@ class JournalWriter:
         if loop is not None:
             self._at_end_of_turn(loop)
 
+    async def secure(self, loop: AbstractEventLoop) -> None:
+        """Return when all that was noted is as safe as `fsync` promises, or known not to be."""
+        self._try_to_write()
+        while self._fsync != "no" and self.journal.is_unsafe and self.failure is None:
+            self._take_off(loop)
+            landed: Future[None] = loop.create_future()
+            self._landings.append(landed)
+            await landed
+
     def finish(self) -> None:
         """Write what was noted, as safely as `fsync` promises; it may block on the disk."""
         while self._runway.is_busy:
             self._runway.wait()
         self._try_to_write()
-        if self._fsync != "no" and self.failure is None:
+        if self._fsync != "no" and (self._waiting or self.journal.is_unsafe) and self.failure is None:
             flight = _Sync(self._take_waiting(), None)
             self._sync(flight)
             self._landed(None, flight)
@@ -207,6 +217,10 @@ class JournalWriter:
         if flight.replaced is not None:
             self._replace(flight.replaced)
         self._settle(flight.waiting)
+        landings, self._landings = self._landings, []
+        for landed in landings:
+            if not landed.done() and not landed.get_loop().is_closed():
+                landed.set_result(None)
         if self._waiting and loop is not None:
             self._take_off(loop)
 

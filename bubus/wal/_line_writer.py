@@ -109,9 +109,20 @@ class LineWriter:
         """Return when all that was appended is written or lost."""
         self.flush()
         if self._pending or self._commit is not None:
-            drained: Future[None] = asyncio.get_running_loop().create_future()
-            self._drained.append(drained)
-            await drained
+            await self._landing()
+
+    async def secure(self) -> None:
+        """Return when all that was appended is as safe as `fsync` promises, or known not to be."""
+        await self.drain()
+        while self._fsync != "no" and self.series.is_unsafe and self.failure is None and self._loop is not None:
+            if not self._runway.is_busy:
+                self._runway.launch(self._loop, self._sync, self._synced)
+            await self._landing()
+
+    async def _landing(self) -> None:
+        drained: Future[None] = asyncio.get_running_loop().create_future()
+        self._drained.append(drained)
+        await drained
 
     def move(self, loop: AbstractEventLoop) -> None:
         """Go on in another loop, which may be after the end of the last; what was left there is still written."""
@@ -126,7 +137,7 @@ class LineWriter:
         self.flush()
         while self._runway.is_busy:
             self._runway.wait()  # what lands may start the next one
-        if self._fsync != "no" and self.failure is None:
+        if self._fsync != "no" and self.series.is_unsafe and self.failure is None:
             self._sync()
 
     def close(self) -> None:
@@ -192,6 +203,7 @@ class LineWriter:
             logger.error("the log could not be forced to the disk and takes nothing until reopen(): %s", self.failure)
         self._begin_pulse()
         self.flush()
+        self._wake()
 
     def _settle(self, lines: Sequence[Line], written: Written) -> None:
         self._acknowledge(lines if written.error is None else lines[: written.count])

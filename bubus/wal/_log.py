@@ -28,7 +28,7 @@ from bubus.wal._series import Series
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Container
+    from collections.abc import Collection, Container
     from pathlib import Path
 
 
@@ -72,6 +72,7 @@ class WriteAheadLog:
 
     _disk: ClassVar[Disk] = Disk()
     _clock: ClassVar[Clock] = Clock()
+    _has_just_failed: bool = False
 
     def __init__(
         self,
@@ -285,6 +286,15 @@ class WriteAheadLog:
         self._journal.journal.left[event_id] = None
         return True
 
+    def left(self, event_id: str) -> Unfinished | None:
+        """Return what is known of an event that nobody works on, or None if there is no such."""
+        journal = None if self._journal is None else self._journal.journal
+        return journal.live.get(event_id) if journal is not None and event_id in journal.left else None
+
+    async def logged(self, event_ids: Collection[str], after: int = 0) -> set[str]:
+        """Return those of *event_ids* that have a line whose number is greater than *after*."""
+        return await asyncio.to_thread(logged, self.path, event_ids, after, self._options.max_line_bytes)
+
     def resume(self, event_id: str) -> None:
         """Take notice that an event which `unfinished` has returned is run again."""
         if self._journal is not None:
@@ -297,7 +307,7 @@ class WriteAheadLog:
         live, loop = self._journal.journal.live, self._current_loop()
         left = {event_id: live[event_id] for event_id in self._journal.journal.left if event_id in live}
         after = min((event.after for event in left.values()), default=0)
-        for event_id in await asyncio.to_thread(logged, self.path, left, after, self._options.max_line_bytes):
+        for event_id in await self.logged(left, after):
             self._journal.done(loop, event_id)
         return [event for event_id, event in live.items() if event_id in left]
 
@@ -319,6 +329,15 @@ class WriteAheadLog:
 
     # -- end and new beginning ---------------------------------------------------------------------------------------
 
+    async def secure(self) -> None:
+        """Return when all that was appended is as safe as `fsync` promises; what failed is raised by `close`."""
+        if self._closed is None:
+            loop, before = self._current_loop(), self._lines.failure
+            await self._lines.secure()
+            if self._journal is not None:
+                await self._journal.secure(loop)
+            self._has_just_failed = before is None and self._lines.failure is not None
+
     def close(self) -> None:
         """
         Write what was appended, as safely as `fsync` promises, and free the lock; it may block on the disk.
@@ -329,7 +348,7 @@ class WriteAheadLog:
         """
         if self._closed is not None:
             return
-        before = self._lines.failure
+        before = None if self._has_just_failed else self._lines.failure
         self._finish()
         self._closed = "the log is closed; reopen() opens it again"
         self._release()
