@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from typing_extensions import override
 
 from bubus.errors import DefinitionError
 
@@ -27,6 +29,7 @@ class AliasPath:
         _refuse_unless(self.path[:1], str, "a key")
         _refuse_unless(self.path[1:], (str, int), "a key or an index")
 
+    @override
     def __repr__(self) -> str:
         return f"AliasPath(path={self.path!r})"
 
@@ -44,19 +47,20 @@ class AliasChoices:
         self.choices: list[str | AliasPath] = [first_choice, *choices]
         _refuse_unless(self.choices, (str, AliasPath), "a name or an AliasPath")
 
+    @override
     def __repr__(self) -> str:
         return f"AliasChoices(choices={self.choices!r})"
 
 
-def _refuse_unless(parts: Iterable[object], kinds: Any, words: str) -> None:
+def _refuse_unless(parts: Iterable[object], kinds: type | tuple[type, ...], words: str) -> None:
     for part in parts:
         if not isinstance(part, kinds):
             raise DefinitionError(f"{part!r} in an alias must be {words}")
 
 
-def lookups(alias: Any) -> tuple[Path, ...]:
+def lookups(alias: object) -> tuple[Path, ...]:
     """Return the ways to a value that an AliasPath or AliasChoices names, ours or pydantic's."""
-    choices: Iterable[Any] = getattr(alias, "choices", [alias])
+    choices = cast("Iterable[str | AliasPath]", getattr(alias, "choices", [alias]))
     return tuple((choice,) if isinstance(choice, str) else tuple(choice.path) for choice in choices)
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from bubus._field_info import FieldInfo
+    from bubus._pydantic import JsonSchemaHandler, Schema, SchemaHandler
 
 _OF_THIS_OBJECT: Final = frozenset({"_event_state", "_event_route"})
 """What became of an event, and how it came here: a copy has neither."""
@@ -409,11 +410,13 @@ class EventModel(EventShape, metaclass=EventMeta):
         """Dump an event of this class or a subclass as its own class says."""
         return dump_plan(type(value)).dump(value, options, picks)
 
+    @override
     @classmethod
     def __event_dump_as__(cls, value: EventShape, options: Options, picks: Picks) -> object:
         """Dump an event of a subclass with the fields of this class only."""
         return dump_plan(cls).dump(value, options, picks)
 
+    @override
     def __event_write__(self) -> dict[str, object]:
         """Return what the log writes, in JSON's types."""
         return as_builtins(self)
@@ -490,7 +493,7 @@ class EventModel(EventShape, metaclass=EventMeta):
         return fields_set(self)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source: object, handler: object) -> object:
+    def __get_pydantic_core_schema__(cls, _source: object, handler: SchemaHandler) -> Schema:
         return event_schema(cls, handler)
 
     @property
@@ -499,7 +502,7 @@ class EventModel(EventShape, metaclass=EventMeta):
         return event_serializer(type(self))
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, object]:
+    def __get_pydantic_json_schema__(cls, schema: object, handler: JsonSchemaHandler) -> dict[str, object]:
         return event_json_schema(cls, schema, handler)
 
     # -- the object ----------------------------------------------------------------------------------------------------

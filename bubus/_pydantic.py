@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, cast
 
 from typing_extensions import override
 
@@ -12,7 +12,15 @@ from bubus.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from pydantic.errors import PydanticUserError
-    from pydantic_core import PydanticCustomError, PydanticKnownError, SchemaError, ValidationError
+    from pydantic_core import (
+        PydanticCustomError,
+        PydanticKnownError,
+        PydanticSerializationUnexpectedValue,
+        SchemaError,
+        ValidationError,
+    )
+
+    from bubus._picks import IncEx
 
 _OLDEST: Final = (2, 11)
 _SOURCES: Final = ("pydantic", "pydantic_core")
@@ -59,6 +67,20 @@ class SchemaHandler(Protocol):
         ...
 
 
+class SerializationInfo(Protocol):
+    """What pydantic hands to a serializer."""
+
+    mode: str
+    include: IncEx
+    exclude: IncEx
+
+
+class ValidationInfo(Protocol):
+    """What pydantic hands to a validator."""
+
+    mode: Literal["python", "json"]
+
+
 class JsonSchemaHandler(Protocol):
     """What pydantic hands to `__get_pydantic_json_schema__`."""
 
@@ -80,7 +102,7 @@ class Pydantic(Protocol):
     """What is used of the module pydantic."""
 
     fields: _Fields
-    AfterValidator: Callable[[object], object]
+    AfterValidator: type
     AliasChoices: type
     AliasPath: type
     AllowInfNan: type
@@ -122,6 +144,7 @@ class Core(Protocol):
     core_schema: Schemas
     PydanticCustomError: type[PydanticCustomError]
     PydanticKnownError: type[PydanticKnownError]
+    PydanticSerializationUnexpectedValue: type[PydanticSerializationUnexpectedValue]
     PydanticUndefined: object
     SchemaError: type[SchemaError]
     ValidationError: type[ValidationError]

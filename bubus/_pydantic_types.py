@@ -10,15 +10,15 @@ from __future__ import annotations
 import functools
 import sys
 import typing
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import attrs
 
 from bubus._dump import dump
 from bubus._faults import Fault, Invalid
 from bubus._mode import LAX, WIRE, Level, Mode
-from bubus._narrow import kind_of
-from bubus._pydantic import is_foreign, present
+from bubus._narrow import arguments_of, bare, kind_of, origin_of
+from bubus._pydantic import core, is_foreign, present
 from bubus._pydantic_bridge import UNIONS, Native, bridged, raising
 from bubus._pydantic_error import listed
 from bubus._pydantic_values import in_log, refuse_masked, refuse_other
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from bubus._dump import Dumper, Options
     from bubus._picks import Picks
+    from bubus._pydantic import Adapter, Pydantic, Schema, SerializationInfo
     from bubus._types import Check
 
 _CONFIG: Final = {"arbitrary_types_allowed": True}
@@ -47,7 +48,7 @@ class Compiles(Protocol):
     owner: str
     mode: Mode
 
-    def build(self, annotation: Any) -> Compiled:
+    def build(self, annotation: object) -> Compiled:
         """Return the validator of *annotation*."""
         ...
 
@@ -61,11 +62,11 @@ class Compiled(Protocol):
         ...
 
 
-def is_adapted(annotation: Any) -> bool:
+def is_adapted(annotation: object) -> bool:
     """Tell whether pydantic must check values of this type, as it brings it, or as the type tells it how."""
     if "pydantic" not in sys.modules:
         return False
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    origin, arguments = origin_of(annotation), arguments_of(annotation)
     if origin is typing.Annotated:
         return _has_opaque_item(annotation)
     if origin in UNIONS:  # only pydantic knows which of its types fits best
@@ -73,15 +74,13 @@ def is_adapted(annotation: Any) -> bool:
     return is_foreign(origin or annotation) or any(map(_has_opaque_item, arguments))  # it may concern the whole list
 
 
-def _has_opaque_item(annotation: Any) -> bool:
+def _has_opaque_item(annotation: object) -> bool:
     """Tell whether *annotation* is an Annotated with an item that only pydantic understands."""
-    items: tuple[Any, ...] = (
-        typing.get_args(annotation)[1:] if typing.get_origin(annotation) is typing.Annotated else ()
-    )
+    items: tuple[object, ...] = arguments_of(annotation)[1:] if origin_of(annotation) is typing.Annotated else ()
     return any(is_foreign(item) or is_foreign(kind_of(item)) for item in items)
 
 
-def adapter(annotation: Any, owner: str, mode: Mode) -> Any:
+def adapter(annotation: object, owner: str, mode: Mode) -> Adapter:
     """
     Return pydantic's TypeAdapter of *annotation*.
 
@@ -92,11 +91,11 @@ def adapter(annotation: Any, owner: str, mode: Mode) -> Any:
     config = _WIRE_CONFIG if mode.base64 else _CONFIG
     try:
         return _configured(module, annotation, config)
-    except (module.PydanticUserError, sys.modules["pydantic_core"].SchemaError) as error:
+    except (module.PydanticUserError, core().SchemaError) as error:
         raise DefinitionError(f"{owner}: {error}") from error
 
 
-def _configured(module: Any, annotation: Any, config: Mapping[str, Any]) -> Any:
+def _configured(module: Pydantic, annotation: object, config: Mapping[str, object]) -> Adapter:
     try:
         return module.TypeAdapter(annotation, config=config)
     except module.PydanticUserError as error:
@@ -105,7 +104,7 @@ def _configured(module: Any, annotation: Any, config: Mapping[str, Any]) -> Any:
         return module.TypeAdapter(annotation)
 
 
-def adapted_check(annotation: Any, compiler: Compiles) -> Check:
+def adapted_check(annotation: object, compiler: Compiles) -> Check:
     """
     Return the check that pydantic makes for *annotation*; parts that it does not know are left to *compiler*.
 
@@ -115,7 +114,7 @@ def adapted_check(annotation: Any, compiler: Compiles) -> Check:
     owner, mode = compiler.owner, compiler.mode
     read = _reading(adapter(bridged(annotation, _native(compiler)), owner, mode), mode)
 
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         try:
             return read(value)
         except ValueError as error:
@@ -131,10 +130,10 @@ def adapted_check(annotation: Any, compiler: Compiles) -> Check:
     return check
 
 
-def _reading(made: Any, mode: Mode) -> Callable[[Any], Any]:
+def _reading(made: Adapter, mode: Mode) -> Callable[[object], object]:
     """Return the function that validates a value in *mode*; what comes from JSON is checked by the rules for JSON."""
-    options: dict[str, Any] = {} if mode.level is Level.LAX else {"strict": True}
-    names: dict[str, Any] = {"by_alias": mode.by_alias, "by_name": mode.by_name, "extra": mode.extra}
+    options: dict[str, object] = {} if mode.level is Level.LAX else {"strict": True}
+    names = {"by_alias": mode.by_alias, "by_name": mode.by_name, "extra": mode.extra}
     options |= {name: value for name, value in names.items() if value is not None}
     if mode.base64:  # what we wrote has the names of fields, not their aliases
         options |= {"by_name": True, "by_alias": True}
@@ -142,9 +141,9 @@ def _reading(made: Any, mode: Mode) -> Callable[[Any], Any]:
     from_python = functools.partial(made.validate_python, **options, **more)
     if not mode.json:
         return from_python
-    to_json: Any = sys.modules["pydantic_core"].to_json
+    to_json = core().to_json
 
-    def from_json(value: Any) -> Any:
+    def from_json(value: object) -> object:
         try:
             text = to_json(value)
         except ValueError:  # a default, which did not come from JSON
@@ -155,7 +154,7 @@ def _reading(made: Any, mode: Mode) -> Callable[[Any], Any]:
     return from_json
 
 
-def adapted_dumper(annotation: Any, owner: str) -> Dumper:
+def adapted_dumper(annotation: object, owner: str) -> Dumper:
     """
     Return how values of a type are dumped by pydantic.
 
@@ -164,7 +163,7 @@ def adapted_dumper(annotation: Any, owner: str) -> Dumper:
     """
     made = adapter(bridged(annotation, lambda part: _Native(part, _accept)), owner, LAX)
 
-    def dumper(value: Any, options: Options, picks: Picks) -> Any:
+    def dumper(value: object, options: Options, picks: Picks) -> object:
         more = options.for_pydantic()
         try:
             return made.dump_python(
@@ -176,13 +175,13 @@ def adapted_dumper(annotation: Any, owner: str) -> Dumper:
     return dumper
 
 
-def _accept(value: Any) -> Any:
+def _accept(value: object) -> object:
     return value
 
 
 def field_writer(
-    annotation: Any, owner: str, write_native: Callable[[Any], Callable[[Any], Any]]
-) -> Callable[[Any], Any] | None:
+    annotation: object, owner: str, write_native: Callable[[object], Callable[[object], object]]
+) -> Callable[[object], object] | None:
     """
     Return the function that writes values of a type to be read again, None if their own classes say how.
 
@@ -199,7 +198,7 @@ def field_writer(
     known = bridged(annotation, lambda part: _Native(part, _accept, write_native(part)))
     dump_python = adapter(known, owner, WIRE).dump_python
 
-    def write(value: Any) -> Any:
+    def write(value: object) -> object:
         refuse_masked(value)
         with put(in_log, True):
             return dump_python(value, mode="json", by_alias=False, round_trip=True, warnings="none")
@@ -207,9 +206,9 @@ def field_writer(
     return write
 
 
-def _needs_writer(annotation: Any) -> bool:
+def _needs_writer(annotation: object) -> bool:
     """Tell whether only pydantic can write values of a type, as they are of other classes than the type names."""
-    kind, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
+    kind, arguments = bare(annotation), arguments_of(annotation)
     if is_adapted(annotation) and not hasattr(kind, "__pydantic_serializer__"):
         return True
     if kind is typing.Annotated:
@@ -226,18 +225,18 @@ def _native(compiler: Compiles) -> Native:
 class _Native:
     """In an Annotated for pydantic: a class that bubus checks and dumps."""
 
-    annotation: Any
+    annotation: object
     check: Check
-    write: Callable[[Any], Any] | None = None
+    write: Callable[[object], object] | None = None
     """Writes a value so that it can be read again; None dumps it."""
 
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
-        schemas: Any = sys.modules["pydantic_core"].core_schema
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> Schema:
+        schemas = core().core_schema
         serialize = schemas.plain_serializer_function_ser_schema(self._write, info_arg=True)
         return schemas.no_info_plain_validator_function(self.check, serialization=serialize)
 
-    def _write(self, value: Any, info: Any) -> Any:
-        refuse_other(value, typing.get_origin(self.annotation) or self.annotation)
+    def _write(self, value: object, info: SerializationInfo) -> object:
+        refuse_other(value, cast("type", bare(self.annotation)))
         if self.write is not None:
             return self.write(value)
         return dump(value, json=info.mode == "json")

@@ -8,10 +8,7 @@ are: `bubus._pydantic_types` leaves values of such types to pydantic.
 from __future__ import annotations
 
 import functools
-import sys
-from typing import TYPE_CHECKING, Any, Final
-
-import attrs
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, cast
 
 from bubus._aliases import lookups
 from bubus._field_info import FieldInfo
@@ -28,15 +25,16 @@ from bubus._marks import (
     ValueSerializer,
     ValueValidator,
 )
-from bubus._narrow import kind_of
-from bubus._pydantic import present, pydantic
+from bubus._narrow import attribute, attrs_fields, kind_of, made
+from bubus._pydantic import core, present, pydantic
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bubus._marks import ValidatorMode
+    from bubus._marks import SerializerMode, ValidatorMode, WhenUsed
+    from bubus._pydantic import Pydantic
 
 _SAID: Final = (
     "default",
@@ -54,10 +52,54 @@ _SAID: Final = (
 )
 """Attributes of a field's description that mean the same in both libraries; None is not said."""
 
-_LIMITS: Final = frozenset(field.name for field in attrs.fields(Limits))
+_LIMITS: Final = frozenset(field.name for field in attrs_fields(Limits))
+
+ModelMode: TypeAlias = Literal["before", "wrap", "after"]
 
 
-def in_own_words(value: Any) -> Any:
+class _WithFunction(Protocol):
+    func: Callable[..., object]
+
+
+class _Serializes(_WithFunction, Protocol):
+    when_used: WhenUsed
+    return_type: object
+
+
+class _PrivateAttribute(Protocol):
+    default: object
+    default_factory: Callable[[], object] | None
+
+
+class _Field(Protocol):
+    """What is used of pydantic's FieldInfo."""
+
+    alias: str | None
+    discriminator: object
+    field_title_generator: object
+    metadata: list[object]
+    repr: bool
+
+
+class _Decorator(Protocol):
+    """What a decorator of pydantic was told; each kind has some of it."""
+
+    decorator_repr: str
+    fields: tuple[str, ...]
+    mode: str
+    check_fields: bool | None
+    when_used: WhenUsed
+    return_type: object
+
+
+class _Proxy(Protocol):
+    """What a decorator of pydantic leaves in a class body."""
+
+    decorator_info: _Decorator
+    wrapped: object
+
+
+def in_own_words(value: object) -> object:
     """
     Return the record that says the same as *value* from pydantic, or *value* itself.
 
@@ -74,10 +116,10 @@ def in_own_words(value: Any) -> Any:
 
 
 @functools.cache
-def _translations(module: Any) -> Mapping[type, Callable[[Any], Any]]:
+def _translations(module: Pydantic) -> Mapping[type, Callable[..., object]]:
     """Return what translates the instances of each class of pydantic."""
-    general: Any = kind_of(module.Field(pattern="x").metadata[0])
-    proxy: Any = kind_of(module.model_validator(mode="after")(_known))
+    general = kind_of(cast("_Field", module.Field(pattern="x")).metadata[0])
+    proxy = kind_of(module.model_validator(mode="after")(_known))
     return {
         proxy: _decorated,
         module.fields.FieldInfo: _field,
@@ -88,8 +130,8 @@ def _translations(module: Any) -> Mapping[type, Callable[[Any], Any]]:
         module.AfterValidator: _validator("after"),
         module.WrapValidator: _validator("wrap"),
         module.PlainValidator: _validator("plain"),
-        module.PlainSerializer: lambda one: ValueSerializer(one.func, "plain", one.when_used, _known(one.return_type)),
-        module.WrapSerializer: lambda one: ValueSerializer(one.func, "wrap", one.when_used, _known(one.return_type)),
+        module.PlainSerializer: _serializer("plain"),
+        module.WrapSerializer: _serializer("wrap"),
         module.StringConstraints: _limits,
         module.Strict: _limits,
         module.AllowInfNan: _limits,
@@ -98,31 +140,34 @@ def _translations(module: Any) -> Mapping[type, Callable[[Any], Any]]:
     }
 
 
-def _validator(mode: ValidatorMode) -> Callable[[Any], ValueValidator]:
+def _validator(mode: ValidatorMode) -> Callable[[_WithFunction], ValueValidator]:
     return lambda one: ValueValidator(one.func, mode)
 
 
-def _known(value: Any) -> Any:
+def _serializer(mode: SerializerMode) -> Callable[[_Serializes], ValueSerializer]:
+    return lambda one: ValueSerializer(one.func, mode, one.when_used, _known(one.return_type))
+
+
+def _known(value: object) -> object:
     """Return *value*, with the mark of bubus for what is not given in place of pydantic's."""
-    core: Any = sys.modules["pydantic_core"]
-    return MISSING if value is core.PydanticUndefined else value
+    return MISSING if value is core().PydanticUndefined else value
 
 
-def _limits(item: Any) -> Any:
+def _limits(item: object) -> object:
     """Return the limits in *item*, or itself if there is one that bubus does not have."""
-    values: dict[str, Any] = getattr(item, "__dict__", {})
+    values: dict[str, object] = getattr(item, "__dict__", {})
     said = {name: value for name, value in values.items() if value is not None}
-    return Limits(**said) if said.keys() <= _LIMITS else item
+    return made(Limits, said) if said.keys() <= _LIMITS else item
 
 
-def _private(attribute: Any) -> Private:
+def _private(attribute: _PrivateAttribute) -> Private:
     return Private(_known(attribute.default), attribute.default_factory)
 
 
 # -- fields ------------------------------------------------------------------------------------------------------------
 
 
-def _field(info: Any) -> FieldInfo:
+def _field(info: _Field) -> FieldInfo:
     values = {name: _known(getattr(info, name, None)) for name in _SAID}
     facts = {name: value for name, value in values.items() if value is not MISSING and value is not None}
     if values["default"] is None:
@@ -135,23 +180,24 @@ def _field(info: Any) -> FieldInfo:
     return FieldInfo.said(**facts, metadata=tuple(map(in_own_words, metadata)))
 
 
-def _aliases(info: Any) -> dict[str, Any]:
+def _aliases(info: _Field) -> dict[str, object]:
     """Return the aliases that differ from `alias`, which pydantic puts in their places."""
     names = ("validation_alias", "serialization_alias")
     return {
         name: in_own_words(value)
         for name in names
-        if (value := getattr(info, name)) is not None and value != info.alias
+        if (value := attribute(info, name)) is not None and value != info.alias
     }
 
 
-def _discriminator(info: Any) -> list[Any]:
-    if info.discriminator is None:
-        return []
-    return [present().Discriminator(info.discriminator) if isinstance(info.discriminator, str) else info.discriminator]
+def _discriminator(info: _Field) -> list[object]:
+    found = info.discriminator
+    if isinstance(found, str):
+        return [present().Discriminator(found)]
+    return [] if found is None else [found]
 
 
-def _refuse_unknown(info: Any) -> None:
+def _refuse_unknown(info: _Field) -> None:
     if info.field_title_generator is not None:
         raise DefinitionError("pydantic.Field(field_title_generator=…) is not known to bubus; give the field a title")
 
@@ -159,27 +205,37 @@ def _refuse_unknown(info: Any) -> None:
 # -- decorators --------------------------------------------------------------------------------------------------------
 
 
-def _decorated(proxy: Any) -> Marked:
+def _decorated(proxy: _Proxy) -> Marked:
     info = proxy.decorator_info
     mark = _MARKS.get(info.decorator_repr)
     if mark is None:
         raise DefinitionError(
             f"{info.decorator_repr} is a decorator of pydantic 1; use @field_validator or @model_validator"
         )
-    return Marked(getattr(info, "wrapped_property", proxy.wrapped), mark(info))
+    function: object = getattr(info, "wrapped_property", proxy.wrapped)
+    return Marked(function, mark(info))
 
 
-def _computed(info: Any) -> ComputedField:
+def _computed(info: _Decorator) -> ComputedField:
     names = ("alias", "title", "description", "deprecated", "examples", "json_schema_extra", "repr")
-    return ComputedField(_known(info.return_type), **{name: getattr(info, name) for name in names})
+    facts = {name: attribute(info, name) for name in names}
+    return made(ComputedField, {"return_type": _known(info.return_type), **facts})
 
 
-_MARKS: Final[Mapping[str, Callable[[Any], Mark]]] = {
-    "@field_validator": lambda info: FieldValidator(tuple(info.fields), info.mode, info.check_fields),
-    "@model_validator": lambda info: ModelValidator(info.mode),
-    "@field_serializer": lambda info: FieldSerializer(
-        tuple(info.fields), info.mode, info.when_used, _known(info.return_type), info.check_fields
+_MARKS: Final[Mapping[str, Callable[[_Decorator], Mark]]] = {
+    "@field_validator": lambda info: FieldValidator(
+        tuple(info.fields), cast("ValidatorMode", info.mode), info.check_fields
     ),
-    "@model_serializer": lambda info: ModelSerializer(info.mode, info.when_used, _known(info.return_type)),
+    "@model_validator": lambda info: ModelValidator(cast("ModelMode", info.mode)),
+    "@field_serializer": lambda info: FieldSerializer(
+        tuple(info.fields),
+        cast("SerializerMode", info.mode),
+        info.when_used,
+        _known(info.return_type),
+        info.check_fields,
+    ),
+    "@model_serializer": lambda info: ModelSerializer(
+        cast("SerializerMode", info.mode), info.when_used, _known(info.return_type)
+    ),
     "@computed_field": _computed,
 }

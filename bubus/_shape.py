@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     import attrs
 
     from bubus._arguments import Argument
+    from bubus._dump import Options
     from bubus._field_info import FieldInfo
     from bubus._fields import Scope
     from bubus._marks import ComputedField, Mark, Private
     from bubus._mode import Mode
+    from bubus._picks import Picks
     from bubus._state import EventState
-    from bubus._types import Check
+    from bubus._types import Check, Values
 
 Init: TypeAlias = Callable[..., None]
 """A constructor: takes the new event and its arguments by keyword."""
@@ -118,6 +120,7 @@ class EventShape:
         __event_blueprint__: ClassVar[Compiled]
         __event_given__: ClassVar[Mapping[str, object]]
         __event_version__: ClassVar[str | None]
+        __event_upcasts__: ClassVar[Mapping[str, Callable[[Values], Values]]]
         __event_arguments__: ClassVar[tuple[object, ...]]
         __event_parameter__: ClassVar[object]
         __event_privates__: ClassVar[Mapping[str, Private]]
@@ -136,6 +139,15 @@ class EventShape:
         @classmethod
         def __event_build__(cls, values: object, mode: Mode) -> Self:
             """Return an event made from what was read, in one mode."""
+            ...
+
+        @classmethod
+        def __event_dump_as__(cls, value: EventShape, options: Options, picks: Picks) -> object:
+            """Dump an event of a subclass with the fields of this class only."""
+            ...
+
+        def __event_write__(self) -> dict[str, object]:
+            """Return what the log writes, in JSON's types."""
             ...
 
         @classmethod

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from bubus._narrow import is_dict
 from bubus._tree import describe_error, describe_value
+from bubus._types import Values
 from bubus.errors import DefinitionError, InvalidEvent, NewerVersionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-Upcast: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+    from bubus._shape import EventShape
+
+Upcast: TypeAlias = Callable[[Values], Values]
 """Takes the JSON object of an event as one version wrote it, and returns it as the next version does."""
 
 _PARTS: Final = re.compile(r"[0-9]+|[^0-9.]+")
@@ -21,13 +24,14 @@ _PARTS: Final = re.compile(r"[0-9]+|[^0-9.]+")
 
 def version_key(version: str) -> tuple[tuple[int, str], ...]:
     """Return what versions are compared by: ``1.10`` is newer than ``1.9``, and ``1`` is ``1.0``."""
-    parts = [(int(part), "") if part.isdigit() else (-1, part) for part in _PARTS.findall(version)]
+    found: list[str] = _PARTS.findall(version)
+    parts = [(int(part), "") if part.isdigit() else (-1, part) for part in found]
     while parts and parts[-1] == (0, ""):
         _ = parts.pop()
     return tuple(parts)
 
 
-def register_upcast(cls: Any, version: object, upcast: Upcast) -> None:
+def register_upcast(cls: type[EventShape], version: object, upcast: Upcast) -> None:
     """
     Have *upcast* applied to what was written by programs with *cls* of that version.
 
@@ -41,13 +45,13 @@ def register_upcast(cls: Any, version: object, upcast: Upcast) -> None:
         raise DefinitionError(
             f"{cls.__qualname__}.upcast({describe_value(version)}): name a version older than {current!r}, as a str"
         )
-    upcasts = cls.__dict__.get("__event_upcasts__", {})
+    upcasts = _upcasts(cls)
     if any(version_key(other) == version_key(version) for other in upcasts):
         raise DefinitionError(f"{cls.__qualname__} has an upcast from version {version!r} already")
     cls.__event_upcasts__ = dict(sorted({**upcasts, version: upcast}.items(), key=lambda item: version_key(item[0])))
 
 
-def up_to_date(values: dict[str, Any], cls: Any) -> dict[str, Any]:
+def up_to_date(values: dict[str, object], cls: type[EventShape]) -> dict[str, object]:
     """
     Return an event's JSON object as the *cls* of this program writes it.
 
@@ -57,7 +61,7 @@ def up_to_date(values: dict[str, Any], cls: Any) -> dict[str, Any]:
         NewerVersionError: If it was written by a newer version of *cls*.
         InvalidEvent: If an upcast fails.
     """
-    origin = cls.__event_origin__
+    origin = cast("type[EventShape]", cls.__event_origin__)
     current, found = origin.__event_version__, _version(values)
     if current is None or found is None or found == current:
         return values
@@ -65,7 +69,7 @@ def up_to_date(values: dict[str, Any], cls: Any) -> dict[str, Any]:
     if written > newest:
         raise NewerVersionError(
             f"{origin.__qualname__}: version {describe_value(found)} is newer than {current!r} of this program; "
-            "update the program, or ask for such events as BaseEvent"
+            + "update the program, or ask for such events as BaseEvent"
         )
     steps = list(_steps(origin, written))
     for version, upcast in steps:
@@ -73,19 +77,23 @@ def up_to_date(values: dict[str, Any], cls: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != "event_schema"} if steps else values
 
 
-def _version(values: dict[str, Any]) -> str | None:
+def _version(values: dict[str, object]) -> str | None:
     schema = values.get("event_schema")
     return (schema.rpartition("@")[2] or None) if isinstance(schema, str) and "@" in schema else None
 
 
-def _steps(origin: Any, written: tuple[tuple[int, str], ...]) -> Iterator[tuple[str, Upcast]]:
-    upcasts: dict[str, Upcast] = origin.__dict__.get("__event_upcasts__", {})
-    return ((version, upcast) for version, upcast in upcasts.items() if version_key(version) >= written)
+def _upcasts(cls: type[EventShape]) -> Mapping[str, Upcast]:
+    own: Mapping[str, Upcast] | None = cls.__dict__.get("__event_upcasts__")
+    return own or {}
 
 
-def _applied(origin: Any, version: str, upcast: Upcast, values: dict[str, Any]) -> dict[str, Any]:
+def _steps(origin: type[EventShape], written: tuple[tuple[int, str], ...]) -> Iterator[tuple[str, Upcast]]:
+    return ((version, upcast) for version, upcast in _upcasts(origin).items() if version_key(version) >= written)
+
+
+def _applied(origin: type[EventShape], version: str, upcast: Upcast, values: dict[str, object]) -> dict[str, object]:
     try:
-        found: object = upcast(dict(values))
+        found = cast("object", upcast(dict(values)))
     except Exception as error:
         raise InvalidEvent(
             f"{origin.__qualname__}: the upcast from version {version!r} failed: {describe_error(error)}"
@@ -94,4 +102,4 @@ def _applied(origin: Any, version: str, upcast: Upcast, values: dict[str, Any]) 
         raise InvalidEvent(
             f"{origin.__qualname__}: the upcast from version {version!r} returned {describe_value(found)}, no dict"
         )
-    return cast("dict[str, Any]", found)
+    return cast("dict[str, object]", found)

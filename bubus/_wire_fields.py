@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 import attrs
-import msgspec
 import typing_extensions as te
 
 from bubus._compile import Compiler
@@ -24,20 +23,31 @@ from bubus._dump import fields_of, is_list
 from bubus._fields import UnknownName, alias_value
 from bubus._generics import WRAPPERS
 from bubus._mode import WIRE
-from bubus._narrow import is_class, is_dict, is_list_or_tuple, is_mapping, kind_of
+from bubus._narrow import (
+    arguments_of,
+    attribute,
+    attrs_fields,
+    bare,
+    is_class,
+    is_dict,
+    is_list_or_tuple,
+    is_mapping,
+    kind_of,
+    to_builtins,
+)
 from bubus._pydantic_bridge import NO_TYPES_INSIDE, UNIONS
 from bubus._pydantic_types import field_writer
 from bubus._serial import best_of, class_of
 from bubus._wire_values import write_unknown
 
-Writer: TypeAlias = Callable[[Any], Any]
+Writer: TypeAlias = Callable[[object], object]
 """Takes a value, and returns what is written for it."""
 
-_known: Final[weakref.WeakKeyDictionary[Any, Mapping[str, Writer]]] = weakref.WeakKeyDictionary()
+_known: Final[weakref.WeakKeyDictionary[object, Mapping[str, Writer]]] = weakref.WeakKeyDictionary()
 _NOTHING: Final[Mapping[str, Writer]] = {}
 
 
-def field_writers(kind: Any) -> Mapping[str, Writer]:
+def field_writers(kind: object) -> Mapping[str, Writer]:
     """
     Return the functions that write some parts of a record class, by name; mostly there are none.
 
@@ -54,18 +64,18 @@ def field_writers(kind: Any) -> Mapping[str, Writer]:
     return found
 
 
-def _hints(kind: Any) -> Mapping[str, Any]:
+def _hints(kind: object) -> Mapping[str, object]:
     """Return the types of the parts of a record, by name."""
-    cls = typing.get_origin(kind) or kind
+    cls = cast("type", bare(kind))
     if hasattr(cls, "__event_blueprint__"):
-        return {field.name: field.type for field in attrs.fields(cls)}
+        return {field.name: field.type for field in attrs_fields(cls)}
     try:
         return Compiler(cls.__qualname__, WIRE).hints(kind)
     except UnknownName:  # of a derived class that no field names; what it adds is written as it is
         return {}
 
 
-def result_writer(annotation: Any) -> Writer | None:
+def result_writer(annotation: object) -> Writer | None:
     """
     Return the function that writes results of a type, None if they are written as they are.
 
@@ -81,11 +91,11 @@ def result_writer(annotation: Any) -> Writer | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _remembered(annotation: Any) -> Writer | None:
+def _remembered(annotation: object) -> Writer | None:
     return writer_of(annotation, "the result")
 
 
-def writer_of(annotation: Any, owner: str) -> Writer | None:
+def writer_of(annotation: object, owner: str) -> Writer | None:
     """
     Return the function that writes values of a type, None if they are written as they are; *owner* is named in errors.
 
@@ -94,9 +104,9 @@ def writer_of(annotation: Any, owner: str) -> Writer | None:
     """
     if (own := field_writer(annotation, owner, _plain_writer)) is not None:
         return own
-    kind, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
+    kind, arguments = bare(annotation), arguments_of(annotation)
     if isinstance(annotation, typing.NewType):
-        return writer_of(annotation.__supertype__, owner)
+        return writer_of(attribute(annotation, "__supertype__"), owner)
     if kind is typing.Annotated or kind in WRAPPERS:
         return writer_of(arguments[0], owner)
     if isinstance(kind, te.TypeAliasType):
@@ -106,21 +116,21 @@ def writer_of(annotation: Any, owner: str) -> Writer | None:
     return None if kind in NO_TYPES_INSIDE else _container(kind, arguments, owner)
 
 
-def _plain_writer(annotation: Any) -> Writer:
+def _plain_writer(annotation: object) -> Writer:
     """Return what writes values of a class that pydantic does not know, within a type of pydantic."""
     writer = writer_of(annotation, repr(annotation))
 
-    def write(value: Any) -> Any:
-        return msgspec.to_builtins(value if writer is None else writer(value), enc_hook=write_unknown)
+    def write(value: object) -> object:
+        return to_builtins(value if writer is None else writer(value), enc_hook=write_unknown)
 
     return write
 
 
-def _later(alias: Any, owner: str) -> Writer:
+def _later(alias: te.TypeAliasType, owner: str) -> Writer:
     """Return what writes values of a named type, which may contain itself."""
     made: list[Writer | None] = []
 
-    def write(value: Any) -> Any:
+    def write(value: object) -> object:
         if not made:
             made.append(writer_of(alias_value(alias), owner))
         return value if made[0] is None else made[0](value)
@@ -131,7 +141,7 @@ def _later(alias: Any, owner: str) -> Writer:
 # -- records -----------------------------------------------------------------------------------------------------------
 
 
-def _is_record(kind: Any) -> bool:
+def _is_record(kind: object) -> bool:
     """Tell whether values of a class have parts with names and types, and msgspec writes them."""
     if te.is_typeddict(kind) or not is_class(kind):
         return te.is_typeddict(kind)
@@ -140,30 +150,30 @@ def _is_record(kind: Any) -> bool:
     return hasattr(kind, "_fields") and issubclass(kind, tuple)
 
 
-def _write_record(annotation: Any, value: Any) -> Any:
+def _write_record(annotation: object, value: object) -> object:
     """Return a record as the types of its parts say; those of its own class, which may be one derived from the type."""
-    kind = typing.get_origin(annotation) or annotation
+    kind = bare(annotation)
     own = kind_of(value)
     cls = annotation if own is (dict if te.is_typeddict(kind) else kind) else own
-    writers = field_writers(cls) if _is_record(typing.get_origin(cls) or cls) else _NOTHING
+    writers = field_writers(cls) if _is_record(bare(cls)) else _NOTHING
     if not writers:
         return value
     found = {name: writers[name](one) if name in writers else one for name, one in _parts(value)}
     return list(found.values()) if isinstance(value, tuple) else found
 
 
-def _parts(value: Any) -> Iterable[tuple[str, Any]]:
+def _parts(value: object) -> Iterable[tuple[str, object]]:
     """Return the named parts of a record that msgspec writes."""
     if is_dict(value):
-        return cast("dict[str, Any]", value).items()
+        return cast("dict[str, object]", value).items()
     names = getattr(value, "_fields", None) or getattr(value, "__dict__", None) or fields_of(value) or ()
-    return [(name, getattr(value, name)) for name in names if not name.startswith("_")]
+    return [(name, attribute(value, name)) for name in names if not name.startswith("_")]
 
 
 # -- containers --------------------------------------------------------------------------------------------------------
 
 
-def _container(kind: Any, arguments: Sequence[Any], owner: str) -> Writer | None:
+def _container(kind: object, arguments: Sequence[object], owner: str) -> Writer | None:
     writers = [writer_of(argument, owner) for argument in arguments if argument is not ...]
     if not any(writers):
         return None
@@ -175,7 +185,7 @@ def _container(kind: Any, arguments: Sequence[Any], owner: str) -> Writer | None
 
 
 def _union(members: Sequence[tuple[type | None, Writer | None]]) -> Writer:
-    def write(value: Any) -> Any:
+    def write(value: object) -> object:
         writer = best_of(members, value)
         return value if writer is None else writer(value)
 
@@ -185,7 +195,7 @@ def _union(members: Sequence[tuple[type | None, Writer | None]]) -> Writer:
 def _fixed(writers: Sequence[Writer | None]) -> Writer:
     """Return what writes tuples with a type for each place."""
 
-    def write(value: Any) -> Any:
+    def write(value: object) -> object:
         if not is_list_or_tuple(value) or len(value) != len(writers):
             return value
         return [one if writer is None else writer(one) for writer, one in zip(writers, value, strict=True)]
@@ -196,7 +206,7 @@ def _fixed(writers: Sequence[Writer | None]) -> Writer:
 def _items(writer: Writer) -> Writer:
     """Return what writes the items of a list and the like, or the values of a dict."""
 
-    def write(value: Any) -> Any:
+    def write(value: object) -> object:
         if is_mapping(value):
             return {key: writer(one) for key, one in value.items()}
         return [writer(one) for one in value] if is_list(value) else value

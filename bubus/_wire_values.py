@@ -7,15 +7,19 @@ import re
 from collections import deque
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from bubus._narrow import attribute
 from bubus._pydantic_values import written
 from bubus._types import MISSING
 from bubus.errors import EncodeError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def write_unknown(value: Any) -> Any:
+
+def write_unknown(value: object) -> object:
     """
     Return something that msgspec can write for a value that it cannot.
 
@@ -46,20 +50,22 @@ def _complex(value: complex) -> str:
 
 
 def _zone(value: ZoneInfo) -> str:
-    if value.key is None:  # pyright: ignore[reportUnnecessaryComparison] - one that was read from a file has none
+    key = attribute(value, "key")
+    if not isinstance(key, str):  # one that was read from a file has none
         raise EncodeError("a time zone without a name cannot be written")
-    return value.key
+    return key
 
 
-def _pattern(value: Any) -> Any:
-    if isinstance(value.pattern, bytes):
+def _pattern(value: re.Pattern[str]) -> str:
+    pattern = attribute(value, "pattern")
+    if not isinstance(pattern, str):
         raise EncodeError("a pattern of bytes cannot be written; use one of text")
-    if value.flags != re.compile(value.pattern).flags:
+    if value.flags != re.compile(pattern).flags:
         raise EncodeError(f"the flags of {value!r} cannot be written; write them in the pattern, as in (?i)")
-    return value.pattern
+    return pattern
 
 
-_CONVERSIONS: Final[tuple[tuple[type, Any], ...]] = (
+_CONVERSIONS: Final[tuple[tuple[type, Callable[..., object]], ...]] = (
     (str, str.__str__),
     (int, int.__int__),
     (float, float.__float__),

@@ -348,6 +348,5 @@ def _result(wire: WireResult, event: AnyEvent, check: Check | None) -> EventResu
 def _value(wire: WireResult, check: Check | None) -> object:
     if wire.error is not None:
         raise RemoteError(*wire.error)
-    value: object = msgspec.json.decode(wire.result)
-    checked: object = value if check is None else check(value)
-    return checked
+    value = cast("object", msgspec.json.decode(wire.result))
+    return value if check is None else check(value)
