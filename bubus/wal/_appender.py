@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ class Untrusted(Exception):  # noqa: N818 - names a state
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
-        self.cause = cause
+        self.cause: Final = cause
 
 
 class Appender:
@@ -35,11 +35,11 @@ class Appender:
     """Bytes known to survive a power cut."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
-        self.path = path
-        self._disk = disk
-        self._fd = -1
-        self._identity = (0, 0)
-        self._unnamed = True  # its name is not yet known to be on the disk, even if a process before us made it
+        self.path: Path = path
+        self._disk: Final = disk
+        self._fd: int = -1
+        self._identity: tuple[int, int] = (0, 0)
+        self._unnamed: bool = True  # its name is not yet known to be on the disk, even if a process before us made it
 
     @property
     def is_open(self) -> bool:

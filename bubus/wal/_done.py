@@ -56,7 +56,7 @@ def tell(waiting: Iterable[Done], error: Callable[[], LogWriteError] | None = No
     """Call each, every one with an error of its own; one that raises does not keep the others waiting."""
     for done in waiting:
         try:
-            done(error() if error else None)
+            _ = done(error() if error else None)
         except Exception:
             logger.exception("a callback of the log raised")
 
@@ -65,7 +65,7 @@ def acknowledge(lines: Iterable[Line]) -> None:
     """Tell those who wait for *lines* that all is well; see `tell`."""
     for line in lines:
         try:
-            line.written(None)
+            _ = line.written(None)
         except Exception:
             logger.exception("a callback of the log raised")
 
@@ -94,7 +94,7 @@ class Losses:
         if not callable(self.on_error):
             return False
         try:
-            self.on_error(error)
+            _ = self.on_error(error)
         except Exception:
             logger.exception("the on_error of a log raised")
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -12,7 +12,7 @@ from bubus._tree import escape
 from bubus.wal._frame import clean
 
 if TYPE_CHECKING:
-    from bubus._event import BaseEvent
+    from bubus._event import AnyEvent
     from bubus._result import EventResult, Origin
     from bubus._state import EventState
 
@@ -38,7 +38,7 @@ _to_json: Final = msgspec.json.Encoder().encode
 _moment: Final = datetime.fromtimestamp
 
 
-def written(event: BaseEvent[Any], parent_id: str | None) -> bytes:
+def written(event: AnyEvent, parent_id: str | None) -> bytes:
     """
     Return *event* as a JSON object.
 
@@ -91,7 +91,7 @@ class Scribe:
         return found
 
 
-def outcome(result: EventResult[Any]) -> bytes:
+def outcome(result: EventResult[object]) -> bytes:
     """Return the end of a JSON object, safe to print: a handler's status, duration (seconds), result or error."""
     if result.error is not None:
         error = clean(_to_json(error_text(result.error)))
@@ -107,7 +107,7 @@ def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {escape(error, _LONGEST_ERROR)}"
 
 
-def _value(result: EventResult[Any]) -> bytes:
+def _value(result: EventResult[object]) -> bytes:
     if result.forwarded or result.result is None:
         return b"null"
     try:

@@ -27,7 +27,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(fd: int) -> None:
-        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
+        _ = os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
 
     _sync = os.fsync
@@ -41,7 +41,7 @@ else:
     if sys.platform == "darwin":
 
         def _sync(fd: int) -> None:
-            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync leaves it in the drive's cache there
+            _ = fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync leaves it in the drive's cache there
 
     else:
         _sync = os.fdatasync
@@ -64,7 +64,7 @@ class Disk:
 
     def read(self, fd: int, size: int, offset: int) -> bytes:
         """Return up to *size* bytes from *offset*."""
-        os.lseek(fd, offset, os.SEEK_SET)
+        _ = os.lseek(fd, offset, os.SEEK_SET)
         return os.read(fd, size)
 
     def sync(self, fd: int) -> None:
@@ -92,7 +92,7 @@ class Disk:
 
     def rename(self, source: Path, target: Path) -> None:
         """Move a file; a file at *target* is replaced in one step."""
-        source.replace(target)
+        _ = source.replace(target)
 
     def remove(self, path: Path) -> None:
         """Delete a file that may be gone already."""

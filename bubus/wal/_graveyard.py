@@ -26,10 +26,10 @@ class Graveyard:
     """Buries an event once, with the reason and how often each handler was tried."""
 
     def __init__(self, disk: Disk, clock: Clock, lock: LogLock, options: Options) -> None:
-        self._disk = disk
-        self._clock = clock
-        self._lock = lock
-        self._options = attrs.evolve(
+        self._disk: Final = disk
+        self._clock: Final = clock
+        self._lock: Final = lock
+        self._options: Final = attrs.evolve(
             options, path=sibling(options.path, ".dead"), rotate_bytes=None, rotate_seconds=None, keep=None
         )
 

@@ -107,7 +107,7 @@ def _apply(entry: Entry, left: dict[str, Unfinished]) -> None:
         case Outcome() if event:
             event.outcomes[entry.handler] = bytes(entry.result)
         case Done():
-            left.pop(entry.id, None)
+            _ = left.pop(entry.id, None)
         case _:
             pass  # of an event that is done
 
@@ -146,14 +146,14 @@ class Journal:
     """Ids of what is unfinished and nobody works on, in accepted order."""
 
     def __init__(self, disk: Disk, log: Path, max_line_bytes: int) -> None:
-        self._disk = disk
-        self._path = sibling(log, ".journal")
-        self._next = sibling(log, ".journal.new")
-        self._max_line_bytes = max_line_bytes
-        self._seq = 0
+        self._disk: Final = disk
+        self._path: Final = sibling(log, ".journal")
+        self._next: Final = sibling(log, ".journal.new")
+        self._max_line_bytes: Final = max_line_bytes
+        self._seq: int = 0
         self._unwritten: list[bytes] = []
-        self._worthwhile = _SMALL
-        self._file = Appender(disk, self._path)
+        self._worthwhile: int = _SMALL
+        self._file: Appender = Appender(disk, self._path)
         self.live = {}
         self.left = {}
 
@@ -311,7 +311,7 @@ class Journal:
         file = Appender(self._disk, path)
         if file.open():
             try:
-                repair(self._disk, file, self._max_line_bytes)
+                _ = repair(self._disk, file, self._max_line_bytes)
             finally:
                 file.close()
             yield from read_journal(path, self._max_line_bytes)

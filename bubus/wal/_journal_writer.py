@@ -6,7 +6,7 @@ import errno
 import os
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -43,15 +43,15 @@ class JournalWriter:
     """Why nothing can be written any more until the log is opened anew."""
 
     def __init__(self, journal: Journal, losses: Losses, fsync: Fsync) -> None:
-        self.journal = journal
-        self._losses = losses
-        self._fsync = fsync
+        self.journal: Final = journal
+        self._losses: Final = losses
+        self._fsync: Final = fsync
         self._waiting: list[tuple[str, Done]] = []
         self._landings: list[Future[None]] = []
         self._turn: Handle | None = None
-        self._runway = Runway()
-        self._pulse = Pulse()
-        self._is_behind = False
+        self._runway: Final = Runway()
+        self._pulse: Final = Pulse()
+        self._is_behind: bool = False
 
     def accept(self, loop: AbstractEventLoop, event_id: str, event: bytes, after: int, ready: Done) -> None:
         """
@@ -72,7 +72,7 @@ class JournalWriter:
             self._at_end_of_turn(loop)
         else:
             self._written(loop)
-            ready(None)
+            _ = ready(None)
 
     def attempt(self, loop: AbstractEventLoop, event_id: str, handler: str) -> int:
         """
@@ -133,7 +133,7 @@ class JournalWriter:
         """Write what was noted, as safely as `fsync` promises; it may block on the disk."""
         while self._runway.is_busy:
             self._runway.wait()
-        self._try_to_write()
+        _ = self._try_to_write()
         if self._fsync != "no" and (self._waiting or self.journal.is_unsafe) and self.failure is None:
             flight = _Sync(self._take_waiting(), None)
             self._sync(flight)
@@ -237,7 +237,7 @@ class JournalWriter:
         failure = self.failure
         if failure is not None:
             for event_id, _ in waiting:  # whoever is told of an error must not find the event run after a restart
-                self.journal.live.pop(event_id, None)
+                _ = self.journal.live.pop(event_id, None)
         tell((ready for _, ready in waiting), None if failure is None else partial(self._losses.untrusted, failure))
 
     def _take_waiting(self) -> list[tuple[str, Done]]:

@@ -7,7 +7,7 @@ import errno
 import os
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -53,25 +53,25 @@ class LineWriter:
         losses: Losses,
         on_written: Callable[[AbstractEventLoop | None, Sequence[Line]], None] | None = None,
     ) -> None:
-        self.series = series
-        self._on_written = on_written  # told before those who wait
-        self._losses = losses
-        self._fsync = options.fsync
-        self._rotates = options.rotate_bytes is not None or options.rotate_seconds is not None
-        self.longest = options.max_line_bytes - SEAL_BYTES
+        self.series: Final = series
+        self._on_written: Final = on_written  # told before those who wait
+        self._losses: Final = losses
+        self._fsync: Final = options.fsync
+        self._rotates: Final = options.rotate_bytes is not None or options.rotate_seconds is not None
+        self.longest: Final = options.max_line_bytes - SEAL_BYTES
         self._loop: AbstractEventLoop | None = None
         self._turn: Handle | None = None
         self._pending: list[Line] = []
         self._commit: _Commit | None = None
         self._drained: list[Future[None]] = []
-        self._runway = Runway()
-        self._pulse = Pulse()
+        self._runway: Final = Runway()
+        self._pulse: Final = Pulse()
 
     def append(self, loop: AbstractEventLoop, line: Line) -> None:
         """Add a line; it is told later what became of it, never from here."""
         size = len(line.body)
         if size > self.longest:
-            loop.call_soon(self._losses.report, [line], partial(self.too_long, size))
+            _ = loop.call_soon(self._losses.report, [line], partial(self.too_long, size))
             return
         self._pending.append(line)
         if self._turn is None:
@@ -83,7 +83,7 @@ class LineWriter:
         return LogLineTooLongError(
             errno.EMSGSIZE,
             f"a line of {size} bytes does not fit into max_line_bytes={self.longest + SEAL_BYTES}; keep large "
-            "values elsewhere and log where they are",
+            + "values elsewhere and log where they are",
             str(self.series.path),
         )
 

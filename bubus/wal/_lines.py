@@ -29,11 +29,11 @@ class Lines:
     """Bytes of the line being looked at that are not given, because it is longer than it may be."""
 
     def __init__(self, file: BufferedIOBase, longest: int) -> None:
-        self._file = file
-        self._longest = longest
+        self._file: Final = file
+        self._longest: Final = longest
         self._pieces: list[bytes] = []
-        self._size = 0
-        self._put_back = b""
+        self._size: int = 0
+        self._put_back: bytes = b""
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """Yield all there is, a block at a time; of a line too long as much as shows that."""

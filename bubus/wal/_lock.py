@@ -25,14 +25,14 @@ class LogLock:
     The file is never deleted: whoever waits for a deleted one and whoever makes it anew would both have "the" lock.
     """
 
-    rotated: int
-    """Number of the last full file, remembered although that file may have been moved away."""
-
     def __init__(self, disk: Disk, log: Path) -> None:
-        self._disk = disk
-        self._log = log
-        self._path = sibling(log, ".lock")
-        self._fd = self._acquire()
+        self._disk: Final = disk
+        self._log: Final = log
+        self._path: Final = sibling(log, ".lock")
+        self._fd: int = self._acquire()
+        self.rotated: int = 0
+        """Number of the last full file, remembered although that file may have been moved away."""
+
         try:
             self.note(_numbers(self._disk.read(self._fd, _LONGEST_NOTE, 0))[1])
         except BaseException:
@@ -100,7 +100,7 @@ class LogLock:
     def _write(self, pid: int) -> None:
         self._disk.truncate(self._fd, 0)
         note = b"%d\n%d\n" % (pid, self.rotated) if self.rotated else b"%d\n" % pid
-        self._disk.write(self._fd, note)
+        _ = self._disk.write(self._fd, note)
 
 
 def noted_rotations(log: Path) -> int | None:

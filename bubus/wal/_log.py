@@ -8,8 +8,11 @@ import os
 import weakref
 from asyncio import get_running_loop
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
+from typing_extensions import override
+
+from bubus._narrow import attribute
 from bubus._tree import escape
 from bubus.errors import LogClosedError, LogError, LogInUseError, LogOpenError, LogWriteError
 from bubus.wal._appender import Appender, Untrusted
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Collection, Container
     from pathlib import Path
+
+_Parts: TypeAlias = (
+    "tuple[weakref.finalize[..., WriteAheadLog], int, LogLock, JournalWriter | None, LineWriter, Graveyard]"
+)
+"""What is made anew when a log is opened: see its attributes of these types."""
 
 
 class WriteAheadLog:
@@ -74,6 +82,15 @@ class WriteAheadLog:
     _clock: ClassVar[Clock] = Clock()
     _has_just_failed: bool = False
 
+    _finalizer: weakref.finalize[[], WriteAheadLog]
+    _owner: int
+    """Id of the process that opened it."""
+
+    _lock: LogLock
+    _journal: JournalWriter | None
+    _lines: LineWriter
+    _graveyard: Graveyard
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -86,7 +103,7 @@ class WriteAheadLog:
         max_line_bytes: int = MAX_LINE_BYTES,
         on_error: OnError = "raise",
     ) -> None:
-        self._options = Options(
+        self._options: Final = Options(
             path=path,
             fsync=fsync,
             ahead=ahead,
@@ -96,13 +113,14 @@ class WriteAheadLog:
             max_line_bytes=max_line_bytes,
             on_error=on_error,
         )
-        self._losses = Losses(self._options.path, on_error)
+        self._losses: Final = Losses(self._options.path, on_error)
         self._loop: AbstractEventLoop | None = None
         self._closed: str | None = None
         self._buses: set[str] = set()
-        self._open()
+        self._finalizer, self._owner, self._lock, self._journal, self._lines, self._graveyard = self._opened()
         watch(self)
 
+    @override
     def __repr__(self) -> str:
         """Name the file, what an acknowledgement means, and whether anything can be written."""
         state = "closed" if self._closed else "failed" if self.failure else f"line {self._lines.series.seq}"
@@ -197,7 +215,7 @@ class WriteAheadLog:
             and size <= lines.longest
         ):
             return
-        self._current_loop()
+        _ = self._current_loop()
         failure = self.failure
         if failure is not None and (self._closed is not None or not callable(self.on_error)):
             raise failure
@@ -263,7 +281,7 @@ class WriteAheadLog:
         if error is not None:
             if not self._losses.is_handled(error, [event]):
                 raise error
-            ready(None)
+            _ = ready(None)
 
     def attempt(self, event_id: str, handler: str) -> int:
         """Journal that a handler is about to run, and return how often it was started; 1 without a journal."""
@@ -376,20 +394,21 @@ class WriteAheadLog:
             self._finish()
             self._release()
             self._closed = "the log could not be opened again; reopen() tries once more"
-        self._open(failed, journal)
+        opened = self._opened(failed, journal)
+        self._finalizer, self._owner, self._lock, self._journal, self._lines, self._graveyard = opened
 
     def after_fork(self) -> None:
         """Leave everything to the parent process."""
         self._closed = "this log belongs to the parent process; open one of its own here"
-        self._finalizer.detach()
+        _ = self._finalizer.detach()
         self._lines.abandon()
         if self._journal is not None:
             self._journal.abandon()
         self._lock.abandon()
 
-    def _open(self, failed: Appender | None = None, journal: JournalWriter | None = None) -> None:
+    def _opened(self, failed: Appender | None = None, journal: JournalWriter | None = None) -> _Parts:
         try:
-            self._open_all(failed, journal)
+            return self._open_all(failed, journal)
         except LogError:
             raise
         except OSError as error:
@@ -397,40 +416,39 @@ class WriteAheadLog:
         except Untrusted as error:
             raise self._unopened(error.cause) from error
 
-    def _open_all(self, failed: Appender | None, journal: JournalWriter | None) -> None:
+    def _open_all(self, failed: Appender | None, journal: JournalWriter | None) -> _Parts:
         disk, options = self._disk, self._options
         with ExitStack() as stack:
             disk.make_directory(self.path.parent)
             lock = LogLock(disk, self.path)
-            stack.callback(lock.release)
+            _ = stack.callback(lock.release)
             series = Series(disk, self._clock, lock, options)
-            stack.callback(series.close)
+            _ = stack.callback(series.close)
             series.open()
             if failed is not None:
                 series.put_aside(failed, cut=self.fsync == "always")
             if journal is not None:
-                stack.callback(journal.journal.close)
+                _ = stack.callback(journal.journal.close)
                 journal.reopen()
             elif self.ahead:
                 journal = self._new_journal(stack)
             # without `close` too, a log that is no longer used gives back its files and the lock
-            self._finalizer = weakref.finalize(self, stack.pop_all().close)
-        self._owner = os.getpid()
-        self._lock = lock
-        self._journal = journal
-        self._lines = LineWriter(series, options, self._losses, None if journal is None else journal.written)
-        self._graveyard = Graveyard(disk, self._clock, lock, options)
+            finalizer: weakref.finalize[[], WriteAheadLog] = weakref.finalize(self, stack.pop_all().close)
+        lines = LineWriter(series, options, self._losses, None if journal is None else journal.written)
+        graveyard = Graveyard(disk, self._clock, lock, options)
         self._closed = self._loop = None
+        return finalizer, os.getpid(), lock, journal, lines, graveyard
 
     def _new_journal(self, stack: ExitStack) -> JournalWriter:
         journal = Journal(self._disk, self.path, self._options.max_line_bytes)
-        stack.callback(journal.close)
+        _ = stack.callback(journal.close)
         journal.open()
         return JournalWriter(journal, self._losses, self.fsync)
 
     def _unopened(self, error: OSError) -> LogOpenError:
         text = f"the log cannot be opened ({error.strerror or error}); check the path and who may write there"
-        return LogOpenError(error.errno or errno.EIO, text, str(error.filename or self.path))
+        name: object = attribute(error, "filename") or self.path
+        return LogOpenError(error.errno or errno.EIO, text, str(name))
 
     def _finish(self) -> None:
         self._lines.finish()
@@ -441,7 +459,7 @@ class WriteAheadLog:
         self._lines.close()
         if self._journal is not None:
             self._journal.close()
-        self._finalizer()
+        _ = self._finalizer()
 
     def _current_loop(self) -> AbstractEventLoop:
         loop = get_running_loop()

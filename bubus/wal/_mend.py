@@ -39,7 +39,7 @@ def mend(path: str | os.PathLike[str]) -> int:
     log, disk = existing(path), Disk()
     with ExitStack() as stack:
         lock = LogLock(disk, log)
-        stack.callback(lock.release)
+        _ = stack.callback(lock.release)
         try:
             return sum(_mend_file(disk, log, file) for file in (*_plain_files(log), log))
         except Untrusted as error:
@@ -60,7 +60,7 @@ def _mend_file(disk: Disk, log: Path, path: Path) -> int:
         if len(bad) > is_torn:
             _move(disk, file, bad, sibling(log, ".corrupt"))
             return len(bad)
-        repair(disk, file, MAX_LINE_BYTES)
+        _ = repair(disk, file, MAX_LINE_BYTES)
         return 0
     finally:
         file.close()
@@ -82,7 +82,7 @@ def _bad_lines(path: Path) -> Iterator[tuple[int, int]]:
 
 def _is_good(data: bytes) -> bool:
     try:
-        decode_head(data, unseal(data))
+        _ = decode_head(data, unseal(data))
     except BadLine:
         return False
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -25,7 +25,7 @@ MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """Longest line that is written, or held in memory while reading, unless told otherwise."""
 
 _SHORTEST: Final = 1024
-_Check: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
+_N = TypeVar("_N", int, float)
 
 
 def _checked_path(path: object) -> Path:
@@ -40,21 +40,21 @@ def _checked_path(path: object) -> Path:
     return canonical(text)
 
 
-def _choice(*choices: str) -> _Check:
-    def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+def _choice(*choices: Fsync) -> Callable[[object, attrs.Attribute[Fsync], object], None]:
+    def check(_: object, field: attrs.Attribute[Fsync], value: object) -> None:
         if value not in choices:
             raise OptionError(f"{field.name} is one of {', '.join(choices)}, not {escape(repr(value))}")
 
     return check
 
 
-def _truth(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+def _truth(_: object, field: attrs.Attribute[bool], value: object) -> None:
     if not isinstance(value, bool):
         raise OptionTypeError(f"{field.name} is True or False, not {escape(repr(value))}")
 
 
-def _number(kind: type[int | float], *, least: float) -> _Check:
-    def check(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+def _number(kind: type[_N], *, least: float) -> Callable[[object, attrs.Attribute[_N], object], None]:
+    def check(_: object, field: attrs.Attribute[_N], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, (kind, int)):
             raise OptionTypeError(f"{field.name} is a number ({kind.__name__}), not {escape(repr(value))}")
         if not value >= least:
@@ -63,7 +63,7 @@ def _number(kind: type[int | float], *, least: float) -> _Check:
     return check
 
 
-def _reaction(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
+def _reaction(_: object, field: attrs.Attribute[OnError], value: object) -> None:
     if not callable(value) and value not in ("raise", "stop"):
         raise OptionError(f'{field.name} is "raise", "stop" or what to call with each error, not {escape(repr(value))}')
 

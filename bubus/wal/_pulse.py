@@ -33,4 +33,4 @@ class Pulse:
 
     def _fire(self, beat: Callable[[], object]) -> None:
         self._timer = None
-        beat()
+        _ = beat()

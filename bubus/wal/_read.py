@@ -7,7 +7,9 @@ import gzip
 import logging
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+
+from typing_extensions import override
 
 from bubus._tree import escape
 from bubus.errors import LogDamagedError, LogOpenError, OptionError
@@ -55,17 +57,19 @@ class LogReader(Iterator[_T], Generic[_T]):
     def __init__(
         self, path: Path, decode: Decode[_T], on_error: OnDamage, max_line_bytes: int, *, after_file: int = 0
     ) -> None:
-        self._path = path
-        self._decode = decode
-        self._report = _reaction(on_error)
-        self._longest = max_line_bytes
-        self._numbers = Numbers(None if after_file else _first_number(path))
-        self._lines = self._walk(after_file)
+        self._path: Final = path
+        self._decode: Final = decode
+        self._report: Final = _reaction(on_error)
+        self._longest: Final = max_line_bytes
+        self._numbers: Final = Numbers(None if after_file else _first_number(path))
+        self._lines: Final = self._walk(after_file)
 
+    @override
     def __iter__(self) -> Iterator[_T]:  # noqa: PYI034 - the generator itself, which is faster than going through `__next__`
         """Return the lines that are left."""
         return self._lines
 
+    @override
     def __next__(self) -> _T:
         """Return the next line."""
         return next(self._lines)
@@ -95,7 +99,9 @@ class LogReader(Iterator[_T], Generic[_T]):
                     self._damage(path, number, start, _TORN if source.is_torn else str(error))
                     offset, source.skipped = offset + source.skipped, 0
                     if seq is not None:
-                        numbers.fault(seq)  # it is there, whatever it holds: the next line need not report it missing
+                        _ = numbers.fault(
+                            seq
+                        )  # it is there, whatever it holds: the next line need not report it missing
                     continue
                 if seq is not None:
                     if seq == expected:
@@ -127,7 +133,7 @@ class LogReader(Iterator[_T], Generic[_T]):
         if self._report is None:
             raise error
         self.damaged += 1
-        self._report(error)
+        _ = self._report(error)
 
 
 def records(
@@ -177,14 +183,14 @@ def _first_number(path: Path) -> int | None:
     return 1 if begins else None
 
 
-def _reaction(on_error: OnDamage) -> Callable[[LogDamagedError], object] | None:
+def _reaction(on_error: object) -> Callable[[LogDamagedError], object] | None:
     if on_error == "raise":
         return None
     if on_error == "skip":
         return _warn
     if not callable(on_error):
         raise OptionError(f'on_error must be "raise", "skip" or a callable, not {escape(repr(on_error))}')
-    return on_error
+    return cast("Callable[[LogDamagedError], object]", on_error)
 
 
 def _warn(error: LogDamagedError) -> None:

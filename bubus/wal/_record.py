@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -14,6 +14,8 @@ from bubus.wal._frame import BadLine
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bubus._types import Values
 
 _NULL: Final = Raw(b"null")
 _BRACE, _BRACKET = b"{["  # as numbers: counting those is faster than counting bytes
@@ -79,7 +81,7 @@ def decode_head(line: bytes, seq: int | None) -> LineHead:
 def is_event(line: bytes) -> bool:
     """Return whether *line*, which is not sealed, is one that an older bubus wrote."""
     try:
-        decode_head(line, None)
+        _ = decode_head(line, None)
     except BadLine:
         return False
     return True
@@ -132,7 +134,7 @@ class LogRecord(msgspec.Struct, frozen=True):
         return _results.decode(self.head.event_results) or {}
 
     @property
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> Values:
         """The event's own fields and extras as plain JSON values; decoded at each call."""
         values = _objects.decode(self.data)
         return {key: msgspec.json.decode(raw) for key, raw in values.items() if not key.startswith("event_")}

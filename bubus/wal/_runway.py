@@ -45,13 +45,13 @@ class Runway:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, thread_name_prefix="bubus-log")
         flight = self._flight = _Flight(work, land, loop)
-        self._threads.submit(self._fly, flight)
+        _ = self._threads.submit(self._fly, flight)
 
     def wait(self) -> None:
         """Block until the flight is over, and land it at once; for whoever closes, or has a new loop."""
         flight = self._flight
         if flight is not None:
-            flight.over.wait()
+            _ = flight.over.wait()
             self._land(flight)
 
     def leave(self, loop: AbstractEventLoop) -> None:
@@ -77,7 +77,7 @@ class Runway:
             flight.fault = error
         flight.over.set()
         with contextlib.suppress(RuntimeError):  # the loop has ended; `leave` or `close` lands the flight
-            flight.loop.call_soon_threadsafe(self._land, flight)
+            _ = flight.loop.call_soon_threadsafe(self._land, flight)
 
     def _land(self, flight: _Flight) -> None:
         if self._flight is flight:

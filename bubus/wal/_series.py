@@ -40,14 +40,14 @@ class Series:
     """Appends numbered lines, and begins a new file when one is full."""
 
     def __init__(self, disk: Disk, clock: Clock, lock: LogLock, options: Options) -> None:
-        self.path = options.path
-        self._disk = disk
-        self._clock = clock
-        self._lock = lock
-        self._options = options
-        self.file = Appender(disk, self.path)
-        self.seq = 0
-        self._born = 0.0
+        self.path: Final = options.path
+        self._disk: Final = disk
+        self._clock: Final = clock
+        self._lock: Final = lock
+        self._options: Final = options
+        self.file: Appender = Appender(disk, self.path)
+        self.seq: int = 0
+        self._born: float = 0.0
 
     def open(self) -> None:
         """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from datetime import UTC
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Optional, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, TypeVar, cast, overload
 
 import attrs
 import msgspec
@@ -12,9 +13,10 @@ from msgspec.structs import asdict
 
 from bubus._codec import decode
 from bubus._compile import compile_type
-from bubus._event import BaseEvent
+from bubus._event import AnyEvent, BaseEvent
 from bubus._framework import CHECKS
 from bubus._mode import WIRE
+from bubus._narrow import attribute, attrs_fields, item_of, method
 from bubus._registry import registered
 from bubus._tree import escape
 from bubus.errors import DefinitionError, InvalidEvent, NewerVersionError, OptionError, OptionTypeError
@@ -25,10 +27,19 @@ from bubus.wal._record import decode_head
 
 if TYPE_CHECKING:
     import os
+    from datetime import datetime
 
-_E = TypeVar("_E", bound=BaseEvent[Any])
-_Class: TypeAlias = "type[BaseEvent[Any]]"
-_Shortcut: TypeAlias = Callable[[bytes], "BaseEvent[Any] | None"]
+    class _Row(msgspec.Struct):
+        """What there is in a line of any class."""
+
+        event_id: str
+        event_parent_id: str | None
+        event_created_at: datetime
+
+
+_E = TypeVar("_E", bound="AnyEvent")
+_Class: TypeAlias = "type[AnyEvent]"
+_Shortcut: TypeAlias = Callable[[bytes], "AnyEvent | None"]
 
 _TYPE: Final = b'{"event_type":"'
 _STATUS: Final = b',"event_status":"'
@@ -40,8 +51,7 @@ Newer: TypeAlias = Literal["raise", "base"]
 _SHORTEST: Final = 200
 """Bytes that an event takes at least, where it is not worth looking for its end."""
 
-_LITERAL: Final[Any] = Literal  # filled in at run time, which type checkers do not expect
-_TIMEOUT: Final[Any] = Optional[Annotated[float, msgspec.Meta(ge=0)]]  # noqa: UP045 - checkers refuse "| None" there
+_TIMEOUT: Final = method(operator, "or_")(Annotated[float, msgspec.Meta(ge=0)], None)
 _HEX: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 _ID: Final = b"00000000-0000-0000-0000-000000000000"
 
@@ -54,7 +64,7 @@ def read(
     *,
     newer: Newer = "raise",
     max_line_bytes: int = MAX_LINE_BYTES,
-) -> LogReader[BaseEvent[Any]]: ...
+) -> LogReader[AnyEvent]: ...
 @overload
 def read(
     path: str | os.PathLike[str],
@@ -71,7 +81,7 @@ def read(
     *,
     newer: Newer = "raise",
     max_line_bytes: int = MAX_LINE_BYTES,
-) -> LogReader[Any]:
+) -> LogReader[_E] | LogReader[AnyEvent]:
     """
     Yield the events of a log, its full files (``.gz`` too) first: fresh ones, that can be dispatched again.
 
@@ -98,7 +108,7 @@ def read(
     return LogReader(existing(path), EventDecoder(wanted, checked_newer(newer)).decode, on_error, max_line_bytes)
 
 
-def checked_newer(newer: Newer) -> Newer:
+def checked_newer(newer: object) -> Newer:
     """
     Return *newer*.
 
@@ -125,7 +135,7 @@ class EventDecoder:
     _shortcut: _Shortcut = attrs.field(default=_no_shortcut, init=False)
     """The one for lines with that beginning, such as the last was."""
 
-    def decode(self, data: bytes, seq: int | None, *_: object) -> BaseEvent[Any] | None:
+    def decode(self, data: bytes, seq: int | None, *_: object) -> AnyEvent | None:
         """
         Return the event in *data*, or None if that type is not wanted.
 
@@ -148,7 +158,7 @@ class EventDecoder:
         self._beginning = b'%b%b"' % (_TYPE, name)
         self._shortcut = self._shortcuts.get(name) or self._make(name)
 
-    def _thoroughly(self, data: bytes, seq: int | None) -> BaseEvent[Any] | None:
+    def _thoroughly(self, data: bytes, seq: int | None) -> AnyEvent | None:
         head = decode_head(data, seq)
         cls = self._class(head.event_type, head.event_schema)
         if cls is None:
@@ -159,7 +169,7 @@ class EventDecoder:
         except (InvalidEvent, DefinitionError) as error:
             raise BadLine(escape(" ".join(str(error).split()))) from error
 
-    def _decoded(self, event: bytes, cls: _Class) -> BaseEvent[Any]:
+    def _decoded(self, event: bytes, cls: _Class) -> AnyEvent:
         try:
             return decode(event, cls)
         except NewerVersionError:
@@ -195,15 +205,15 @@ def shortcut(cls: _Class) -> _Shortcut:
         "Row", [(name, _kind(field)) for name, field in fields.items()], forbid_unknown_fields=True, gc=False
     )
     try:
-        decode_row = msgspec.json.Decoder(row).decode
+        decode_row = cast("Callable[[bytes], _Row]", msgspec.json.Decoder(row).decode)
     except TypeError:
         return _no_shortcut
 
-    new: Any = cls.__new__
+    new = cast("Callable[[object], object]", cls.__new__)
 
-    def decode_event(data: bytes) -> Any:
+    def decode_event(data: bytes) -> object:
         try:  # however deep the line is nested: the decoder stops at the first bracket that is not in the types
-            found: Any = decode_row(data)
+            found = decode_row(data)
         except (msgspec.MsgspecError, ValueError):
             return None
         parent = found.event_parent_id
@@ -215,32 +225,32 @@ def shortcut(cls: _Class) -> _Shortcut:
         event.__dict__ = asdict(found)
         return event
 
-    return decode_event
+    return cast("_Shortcut", decode_event)
 
 
-def _kind(field: Any) -> Any:
+def _kind(field: attrs.Attribute[object]) -> object:
     if field.name in {"event_type", "event_schema"}:
-        return _LITERAL[field.default]
+        return item_of(Literal, field.default)
     if field.name == "event_timeout":
         return _TIMEOUT
-    return cast("object", field.type)
+    return field.type
 
 
 def _is_plain(cls: _Class) -> bool:
     if cls.__event_origin__ is not cls or hasattr(cls, "__attrs_pre_init__") or hasattr(cls, "__attrs_post_init__"):
         return False
     blueprint = cls.__event_blueprint__
-    blueprint.init(WIRE)  # completes it
-    return blueprint.is_plain and all(map(_is_plain_field, attrs.fields(cls)))
+    _ = blueprint.init(WIRE)  # completes it
+    return blueprint.is_plain and all(map(_is_plain_field, attrs_fields(cls)))
 
 
-def _is_plain_field(attribute: Any) -> bool:
-    if attribute.converter or attribute.validator or not attribute.init:
+def _is_plain_field(field: attrs.Attribute[object]) -> bool:
+    if attribute(field, "converter") or field.validator or not field.init:
         return False
-    if attribute.name in CHECKS:
+    if field.name in CHECKS:
         return True
     try:
-        return attribute.name == attribute.alias and compile_type(attribute.type, attribute.name, WIRE).in_c
+        return field.name == field.alias and compile_type(field.type, field.name, WIRE).in_c
     except DefinitionError:
         return False
 
