@@ -43,7 +43,7 @@ __all__ = [
 EventHandler: TypeAlias = AnyHandler
 """Any callable of one event: function, method or anything else, sync or async."""
 
-EventResultFilter: TypeAlias = Callable[[EventResult[Any]], bool]
+EventResultFilter: TypeAlias = Callable[[EventResult], bool]
 """What `event_result` and its relatives take as *include*."""
 
 logger: logging.Logger = logging.getLogger("bubus")
