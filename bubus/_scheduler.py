@@ -333,7 +333,7 @@ class Scheduler:
                 _ = self._begin(queue.popitem(False)[0], 0)
         finally:
             self._draining = False
-        if running or queue or self._guard is not None:
+        if running or queue or (self._guard is not None and self._turn is None):
             self._go_on()
 
     def _tell_time(self) -> None:
