@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
-from bubus._construct import SET, check_argument, check_asking, hides_input, info_maker, public
+from bubus._construct import SET, check_argument, check_asking, hides_input, info_maker, public, title_of
 from bubus._faults import Fault, Invalid, fault, refuse
 from bubus._mode import LAX
 from bubus._whole import around, told, with_before
@@ -76,7 +76,7 @@ def refuse_frozen(cls: type[EventShape], name: str, value: object) -> None:
 
 
 def _refuse(cls: type[EventShape], faults: list[Fault]) -> None:
-    raise refuse(cls.__name__, faults, hide_input=hides_input(cls))
+    raise refuse(title_of(cls), faults, hide_input=hides_input(cls))
 
 
 @attrs.frozen(slots=True, eq=False)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import re
 from sys import modules
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import msgspec
 
+from bubus._construct import public, title_of
 from bubus._faults import Invalid, fault, in_json_words, refuse
 from bubus._mode import WIRE
 from bubus._narrow import is_dict, is_list_or_tuple, to_builtins
@@ -45,14 +46,7 @@ _encode: Final = _encoder.encode
 _decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder(object).decode
 
 
-class Written(Protocol):
-    """The part of an event that is needed here beside its ``__dict__``."""
-
-    @property
-    def event_parent_id(self) -> str | None: ...
-
-
-def encode(event: Written) -> bytes:
+def encode(event: EventShape) -> bytes:
     """
     Return *event* as one line of JSON, without the newline.
 
@@ -60,7 +54,7 @@ def encode(event: Written) -> bytes:
         EncodeError: If a field cannot be written, or would not be the same when read back.
     """
     try:
-        data = _encode(_as_written(event) if "pydantic" in modules else event)
+        data = _encode(_as_written(event) if "pydantic" in modules or type(event).__event_cached__ else event)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise _explain(event, error) from error
     if len(data) > _SHALLOW and is_too_deep(data, MAX_DEPTH):
@@ -72,7 +66,7 @@ def encode(event: Written) -> bytes:
     return data if data.isascii() and _DEL not in data else _HIDDEN.sub(_escaped, data)
 
 
-def as_builtins(event: object) -> dict[str, object]:
+def as_builtins(event: EventShape) -> dict[str, object]:
     """Return what `encode` writes of *event*, in JSON's types."""
     return cast("dict[str, object]", to_builtins(_as_written(event), enc_hook=write_unknown))
 
@@ -99,30 +93,27 @@ def encode_result(value: object, annotation: object, max_depth: int) -> bytes:
     return data
 
 
-def _as_written(event: object) -> object:
+def _as_written(event: EventShape) -> object:
     """Return *event*, or its fields where some are written as their types say."""
-    return dict(_fields(event)) if field_writers(type(event)) else event
+    cls = type(event)
+    return dict(_fields(event)) if cls.__event_cached__ or field_writers(cls) else event
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(match[0].decode())
 
 
-def _fields(event: object) -> Iterator[tuple[str, object]]:
+def _fields(event: EventShape) -> Iterator[tuple[str, object]]:
     """Yield the name of each field and extra, and what is written for it."""
     writers = field_writers(type(event))
-    values: dict[str, object] = event.__dict__
-    for name, value in values.items():
-        if not name.startswith("_"):
-            yield name, writers[name](value) if name in writers else value
+    for name, value in public(event).items():
+        yield name, writers[name](value) if name in writers else value
 
 
-def _explain(event: object, error: BaseException) -> EncodeError:
+def _explain(event: EventShape, error: BaseException) -> EncodeError:
     """Return the error that names the field that could not be written."""
     writers = field_writers(type(event))
-    values: dict[str, object] = event.__dict__
-    for name in [name for name in values if not name.startswith("_")]:
-        value = values[name]
+    for name, value in public(event).items():
         try:
             _ = _encoder.encode(writers[name](value) if name in writers else value)
         except RecursionError:
@@ -132,7 +123,7 @@ def _explain(event: object, error: BaseException) -> EncodeError:
     return EncodeError(f"{type(event).__name__}: {error}")
 
 
-def _refuse_deep_fields(event: object) -> None:
+def _refuse_deep_fields(event: EventShape) -> None:
     deep = (name for name, value in _fields(event) if depth_exceeds(_encoder.encode(value), MAX_DEPTH - 1))
     raise EncodeError(f"{type(event).__name__}.{next(deep)} is nested deeper than {MAX_DEPTH}")
 
@@ -156,11 +147,11 @@ def depth_exceeds(data: bytes, limit: int) -> bool:
     return False
 
 
-def _nones(event: object) -> int:
+def _nones(event: EventShape) -> int:
     return sum(value is None for _, value in _fields(event))
 
 
-def _refuse_nan(event: object) -> None:
+def _refuse_nan(event: EventShape) -> None:
     for name, value in _fields(event):
         _refuse_nan_in(value, f"{type(event).__name__}.{name}")
 
@@ -239,8 +230,8 @@ def validate_json(data: bytes | bytearray | str, cls: type[_E], mode: Mode) -> _
     try:
         values = read_json(data)
     except Unreadable as error:
-        raise refuse(cls.__name__, [fault("json_invalid", data, error=str(error))]) from error
+        raise refuse(title_of(cls), [fault("json_invalid", data, error=str(error))]) from error
     try:
         return cls.__event_build__(values, mode)
     except Invalid as invalid:
-        raise refuse(cls.__name__, in_json_words(invalid.faults)) from invalid.__cause__
+        raise refuse(title_of(cls), in_json_words(invalid.faults)) from invalid.__cause__

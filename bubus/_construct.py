@@ -18,6 +18,7 @@ from bubus._body import is_root
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
 from bubus._framework import RUN_TIME_NAMES
 from bubus._functions import ValidationInfo, context, current
+from bubus._marks import ComputedField
 from bubus._narrow import attribute, is_factory, is_list_or_tuple, is_mapping, item_of, method
 from bubus._shape import EventShape, Init
 from bubus._types import MISSING, Check
@@ -64,7 +65,8 @@ def stands_in(init: Init) -> Init:
 def public(event: EventShape) -> dict[str, object]:
     """Return the fields and extras of an event, by name."""
     values: dict[str, object] = event.__dict__
-    return {name: value for name, value in values.items() if not name.startswith("_")}
+    hidden = type(event).__event_cached__
+    return {name: value for name, value in values.items() if not (name.startswith("_") or name in hidden)}
 
 
 def is_written(init: object) -> bool:
@@ -127,6 +129,10 @@ def check_extras(cls: type[EventShape], policy: str, extras: dict[str, object], 
     """Take what is no part of an event out of *extras*; return all faults so far."""
     for name in RUN_TIME_NAMES.intersection(extras):
         del extras[name]
+    if policy != "forbid":
+        marks = cls.__event_blueprint__.marks
+        for name in [name for name in extras if isinstance(marks.get(name), ComputedField)]:
+            del extras[name]  # as a dump has it
     if policy == "ignore":
         if faults is None:  # else they are shown in the error
             extras.clear()
@@ -144,7 +150,12 @@ def refuse_arguments(cls: type[EventShape], mode: Mode, faults: list[Fault], giv
     """Return the error that lists *faults*; to a missing argument belong all that were given."""
     arguments = {name: value for name, value in given.items() if value is not MISSING}
     complete = [attrs.evolve(one, input=arguments) if one.input is MISSING else one for one in faults]
-    return refuse(cls.__name__, in_json_words(complete) if mode.json else complete, hide_input=hides_input(cls))
+    return refuse(title_of(cls), in_json_words(complete) if mode.json else complete, hide_input=hides_input(cls))
+
+
+def title_of(cls: type[EventShape]) -> str:
+    """Return what a class is called in its errors."""
+    return str(cls.model_config.get("title") or cls.__name__)
 
 
 def hides_input(cls: type[EventShape]) -> bool:

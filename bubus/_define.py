@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import typing
 import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -221,11 +222,18 @@ def define(cls: type[EventShape], body: Body, version: str | None, frame: FrameT
     cls.model_config = merged_config(cls, body.config)
     cls.__event_parameter__ = parameters_of(cls)[0] if namespace.get("__event_root__") else MISSING
     cls.__event_origin__ = cast("type[EventShape]", namespace.get("__event_origin__", cls))
+    cls.__event_cached__ = _cached_names(cls)
     cls.__event_arguments__ = cast("tuple[object, ...]", namespace.get("__event_arguments__", ()))
     cls.__event_version__ = version
     _make_attrs_class(cls, declared, version)
     _complete_or_wait(blueprint)
     _install_init(blueprint, namespace)
+
+
+def _cached_names(cls: type) -> frozenset[str]:
+    """Return the names under which cached properties keep their values in an event: they are no part of it."""
+    found = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+    return frozenset(name for name, value in found.items() if isinstance(value, functools.cached_property))
 
 
 def _refuse_decorated(cls: type, namespace: Mapping[str, object]) -> None:

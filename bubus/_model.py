@@ -13,7 +13,7 @@ from typing_extensions import TypedDict, Unpack, dataclass_transform, override
 from bubus import _framework as framework
 from bubus._body import opened
 from bubus._codec import as_builtins, validate_json
-from bubus._construct import hides_input, public
+from bubus._construct import hides_input, is_written, public, title_of
 from bubus._copies import construct, copied, fields_set
 from bubus._define import define
 from bubus._dump import Options, dump_value
@@ -41,7 +41,7 @@ from bubus._words import Field, PrivateAttr
 from bubus.errors import DefinitionError, OptionError, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import FrameType
 
     from bubus._field_info import FieldInfo
@@ -165,6 +165,7 @@ class EventModel(EventShape, metaclass=EventMeta):
     __event_root__: ClassVar[bool] = False
     __event_given__: ClassVar[Mapping[str, object]] = {}
     __event_version__: ClassVar[str | None] = None
+    __event_cached__: ClassVar[frozenset[str]] = frozenset()
     __event_arguments__: ClassVar[tuple[object, ...]] = ()
 
     event_type: str = attrs.field(factory=str)
@@ -197,8 +198,8 @@ class EventModel(EventShape, metaclass=EventMeta):
         build = cls.__event_blueprint__.build(mode)
         if build is not None:
             return cast("Self", told(cls, mode, build, values, None))
-        if mode == LAX:
-            return cls(**cast("Mapping[str, Never]", values))
+        if mode == LAX or not (mode.base64 or is_written(cls.__init__)):  # a user's constructor goes first
+            return cls(**cast("Mapping[str, Never]", arguments_in(cls, values, mode)))
         event = cls.__new__(cls)
         cls.__event_blueprint__.init(mode)(event, **arguments_in(cls, values, mode))
         return event
@@ -284,7 +285,7 @@ class EventModel(EventShape, metaclass=EventMeta):
             with known(context):
                 return cls.__event_from__(obj, mode)
         except Invalid as invalid:
-            raise refuse(cls.__name__, invalid.faults, hide_input=hides_input(cls)) from invalid.__cause__
+            raise refuse(title_of(cls), invalid.faults, hide_input=hides_input(cls)) from invalid.__cause__
 
     @classmethod
     def model_validate_json(
@@ -519,6 +520,10 @@ class EventModel(EventShape, metaclass=EventMeta):
     @override
     def __hash__(self) -> int:
         return hash(self.event_id)
+
+    def __iter__(self) -> Iterator[tuple[str, object]]:
+        """Yield the names and values of fields and extras, so that ``dict(event)`` has them, as they are."""
+        return iter(public(self).items())
 
     @override
     def __getstate__(self) -> dict[str, object]:

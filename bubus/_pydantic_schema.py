@@ -87,7 +87,7 @@ def _validating(cls: type[EventShape], *, strict: bool) -> Callable[[object, obj
         try:
             return cls.__event_from__(value, mode)
         except Invalid as invalid:
-            raise refuse(cls.__name__, invalid.faults) from None
+            raise refuse(cls.model_config.get("title") or cls.__name__, invalid.faults) from None
 
     return validate
 

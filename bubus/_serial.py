@@ -227,7 +227,9 @@ def _fixed(arguments: tuple[object, ...], owner: str) -> Dumper | None:
     def dumper(value: object, options: Options, picks: Picks) -> object:
         if not is_list_or_tuple(value) or len(value) != len(items):
             return dump_value(value, options, picks)
-        dumped = [item(one, options, ALL) for item, one in zip(items, value, strict=True)]
+        inner = [picks.of_index(index, len(items)) for index in range(len(items))]
+        parts = zip(items, value, inner, strict=True)
+        dumped = [item(one, options, picked) for item, one, picked in parts if picked is not None]
         return dumped if options.json else tuple(dumped)
 
     return dumper

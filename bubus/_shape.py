@@ -111,6 +111,8 @@ class EventShape:
         _event_state: EventState | None = None
         """What becomes of it, set by the bus that accepts it. Never written, dumped, compared, copied or shown."""
 
+        event_parent_id: str | None
+
         model_config: ClassVar[Mapping[str, object]]
         event_result_type: ClassVar[object]
 
@@ -121,6 +123,7 @@ class EventShape:
         __event_given__: ClassVar[Mapping[str, object]]
         __event_version__: ClassVar[str | None]
         __event_upcasts__: ClassVar[Mapping[str, Callable[[Values], Values]]]
+        __event_cached__: ClassVar[frozenset[str]]
         __event_arguments__: ClassVar[tuple[object, ...]]
         __event_parameter__: ClassVar[object]
         __event_privates__: ClassVar[Mapping[str, Private]]

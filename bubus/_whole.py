@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from bubus._arguments import lookups
-from bubus._construct import SET, hides_input, public, stands_in
+from bubus._construct import SET, hides_input, public, stands_in, title_of
 from bubus._faults import Invalid, fail, fault, in_json_words, refuse
 from bubus._functions import ValidationInfo, call_validator, context, wants_info
 from bubus._marks import ModelValidator
@@ -173,7 +173,7 @@ def told(cls: type[EventShape], mode: Mode, build: Build, data: object, event: o
         return build(data, event)
     except Invalid as invalid:
         faults = in_json_words(invalid.faults) if mode.json else invalid.faults
-        raise refuse(cls.__name__, faults, hide_input=hides_input(cls)) from invalid.__cause__
+        raise refuse(title_of(cls), faults, hide_input=hides_input(cls)) from invalid.__cause__
 
 
 def whole_init(cls: type[EventShape], fill: Init, build: Build, mode: Mode) -> Init:

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 import attrs
 import msgspec
 import pydantic
+import pydantic_core
 import pytest
+from fastapi.encoders import jsonable_encoder
 from pydantic import TypeAdapter
 
 import bubus
@@ -47,6 +49,18 @@ class Login(BaseEvent[str]):
     box: Box | None = None
     bolts: list[Bolt] = attrs.field(factory=list)
     level: int = Field(default=1, ge=0, alias="Level")
+
+
+class Shape(BaseEvent[None]):
+    """Something with a name."""
+
+    name: str = "shape"
+
+
+class Square(Shape):
+    """A shape with a side."""
+
+    side: int
 
 
 class Logout(BaseEvent[None]):
@@ -232,3 +246,45 @@ class TestJsonSchema:
 
         assert schema["discriminator"]["mapping"] == {"Login": "#/$defs/Login", "Logout": "#/$defs/Logout"}
         assert Session.model_json_schema(mode=mode)["properties"]["bus"]["anyOf"][0]["type"] == "string"
+
+
+class TestWhereNoTypeSaysSo:
+    """Events that pydantic meets without having been told that they are some."""
+
+    def test_they_are_dumped_as_what_they_are(self) -> None:
+        """In a field of any type, in a plain dict, and by FastAPI's encoder."""
+
+        class Holder(pydantic.BaseModel):
+            anything: Any
+            part: Shape | None = None
+
+        square = Square(side=2)
+        holder = Holder(anything=[square], part=square)
+
+        assert holder.model_dump()["anything"][0]["side"] == 2
+        assert '"side":2' in holder.model_dump_json(include={"anything"})
+        assert pydantic_core.to_jsonable_python({"a": square})["a"]["side"] == 2
+        assert jsonable_encoder({"a": [square]})["a"][0]["side"] == 2
+
+    def test_serialize_as_any_dumps_the_whole_event(self) -> None:
+        """Where only the fields of the declared class would be dumped."""
+
+        class Holder(pydantic.BaseModel):
+            part: Shape
+
+        holder = Holder(part=Square(side=2))
+
+        assert "side" not in holder.model_dump()["part"]
+        assert holder.model_dump(serialize_as_any=True)["part"]["side"] == 2
+        assert '"side":2' in holder.model_dump_json(serialize_as_any=True)
+
+    def test_another_member_of_a_union_is_dumped_by_its_own_type(self) -> None:
+        """The event's serializer takes events only; what fits nothing is warned of, as everywhere in pydantic."""
+
+        class Holder(pydantic.BaseModel):
+            part: Shape | pydantic.Json[Any]
+            shape: Shape | None = None
+
+        assert Holder.model_validate({"part": "[1]"}).model_dump_json(round_trip=True) == '{"part":"[1]","shape":null}'
+        with pytest.warns(UserWarning, match="Expected `Shape`"):
+            assert Holder.model_construct(part=1, shape="no shape").model_dump()["shape"] == "no shape"

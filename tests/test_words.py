@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import json
 import pickle
 import subprocess
@@ -464,6 +465,32 @@ class Node(BaseEvent[None]):
     """An event with events of its own class in it."""
 
     kids: list[Node] = []  # noqa: RUF012 - copied per event
+
+
+def test_what_a_property_caches_is_no_part_of_the_event() -> None:
+    """It is not logged, compared or shown; a dump with what is computed can be validated."""
+
+    class Cached(BaseEvent[None]):
+        x: int = 1
+
+        @computed_field
+        @functools.cached_property
+        def told(self) -> int:
+            return self.x + 1
+
+        @functools.cached_property
+        def kept(self) -> int:
+            return self.x + 2
+
+    event = Cached()
+    fresh = event.model_copy()
+    assert (event.told, event.kept) == (2, 3)
+    assert event == fresh
+    assert b"kept" not in encode(event)
+    assert decode(encode(event), Cached) == event
+    assert "kept" not in repr(event)
+    assert Cached.model_validate(event.model_dump()) == event
+    assert dict(event)["x"] == 1
 
 
 class TestCost:

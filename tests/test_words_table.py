@@ -21,6 +21,8 @@ HOLDERS: Any = (bubus.BaseEvent, pydantic.BaseModel)
 DIFFERENT: dict[str, str] = {
     "populate: both": "an extra called like a field has no place in an event: it is refused, and not kept beside it",
     "generator: missing": "likewise",
+    "derived: variable": "an argument that would hide an attribute of the class is refused",
+    "cached: given": "what is computed is not taken, and not kept beside what is computed",
     "private: extra": "an argument that would be neither kept nor written is refused, and not dropped in silence",
     "text <class 'float'> 1e+20": "msgspec writes the number as 1e20",
     "text list[float] [1.0, 1e+16, 1.5e-07]": "likewise",

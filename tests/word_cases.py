@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import datetime as dt
 import enum
+import functools
 import ipaddress
 import json
 import os
@@ -23,7 +24,7 @@ from collections import abc
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType, NotRequired, TypeAlias
 from zoneinfo import ZoneInfo
 
 import annotated_types as at
@@ -816,6 +817,106 @@ def _remade(cls: Any, kind: Any) -> Any:
     return made.part is part, type(made.part).__name__, made, made.part.model_fields_set & {"x"}
 
 
+def derived(words: Vocabulary) -> Any:
+    """Return a class that changes the type and default of a field of its base."""
+    w = words
+
+    class Base(w.base):
+        x: int = 1
+        kind: ClassVar[str] = "base"
+
+    class M(Base):
+        x: float = 2.5  # pyright: ignore[reportIncompatibleVariableOverride] - what the case is about
+        y: list[int] = [1]  # noqa: RUF012
+
+    return M
+
+
+def cached(words: Vocabulary) -> Any:
+    """Return a class with values that are made once."""
+    w = words
+
+    class M(w.base):
+        x: int = 1
+
+        @w.computed_field
+        @functools.cached_property
+        def told(self) -> int:
+            return self.x + 1
+
+        @functools.cached_property
+        def kept(self) -> int:
+            return self.x + 2
+
+    return M
+
+
+def constructed(words: Vocabulary) -> Any:
+    """Return a class with a constructor of its own."""
+    w = words
+
+    class M(w.base):
+        x: int
+
+        def __init__(self, x: Any, **more: Any) -> None:
+            base: Any = super()
+            base.__init__(x=int(x) * 2, **more)
+
+    return M
+
+
+def with_pair(words: Vocabulary) -> Any:
+    """Return a class with a tuple of two kinds of records."""
+    w = words
+
+    class Part(w.base):
+        a: int = 1
+        b: int = 2
+
+    class M(w.base):
+        pair: tuple[Part, int] = (Part(), 3)
+
+    return M
+
+
+def _used(cls: Any) -> Any:
+    made = cls()
+    return made.kept, made.told, made.model_dump(), made.model_extra, made.model_copy(update={"x": 5}).kept
+
+
+def class_cases() -> Iterator[Case]:
+    """Yield what classes do with what is no field, or not only one."""
+    yield from new(
+        "derived",
+        derived,
+        default=lambda cls: cls(),
+        given=lambda cls: cls(x="3", y=("4",)),
+        variable=lambda cls: cls(kind="other"),
+        items=lambda cls: [item for item in cls() if not item[0].startswith("event_")],
+    )
+    yield from new(
+        "cached", cached, used=_used, given=lambda cls: cls(told=4), again=lambda cls: cls.model_validate({"x": 3}).told
+    )
+    yield from new(
+        "own constructor",
+        constructed,
+        called=lambda cls: cls(3),
+        read=lambda cls: cls.model_validate({"x": 3}),
+        read_json=lambda cls: cls.model_validate_json('{"x": 3}'),
+        missing=lambda cls: cls.model_validate({"x": 1, "z": 2}).model_extra,
+    )
+    yield from new(
+        "pair",
+        with_pair,
+        included=lambda cls: cls().model_dump(include={"pair": {0: {"a"}}}),
+        excluded=lambda cls: cls().model_dump(exclude={"pair": {1: True, 0: {"b"}}}, mode="json"),
+    )
+    yield Case("title: bad", _fields({"title": "Titled"}, x=(int, {})), lambda cls: cls(x="q"))
+    yield Case(
+        "title: bad JSON", _fields({"title": "Titled"}, x=(int, {})), lambda cls: cls.model_validate_json('{"x": "q"}')
+    )
+
+
 def call_cases() -> Iterator[Case]:
     """Yield what callers of `model_validate` ask for, and what settings say of objects that are no dicts."""
     yield from new(
@@ -1351,6 +1452,7 @@ def all_cases() -> list[Case]:
         *setting_cases(),
         *place_cases(),
         *call_cases(),
+        *class_cases(),
         *dump_cases(),
         *copy_cases(),
     ]
