@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
-from bubus._construct import SET, check_argument, check_asking, hides_input, info_maker, public, title_of
+from bubus._config import title_of
+from bubus._construct import SET, check_argument, check_asking, hides_input, info_maker, public
 from bubus._faults import Fault, Invalid, fault, refuse
 from bubus._mode import LAX
 from bubus._whole import around, told, with_before

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import msgspec
 
-from bubus._construct import public, title_of
+from bubus._config import title_of
+from bubus._construct import public
 from bubus._faults import Invalid, fault, in_json_words, refuse
 from bubus._mode import WIRE
 from bubus._narrow import is_dict, is_list_or_tuple, to_builtins

@@ -13,6 +13,8 @@ from bubus.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from bubus._shape import EventShape
+
 
 class ConfigDict(TypedDict, total=False):
     """Settings of an event class, in `model_config` or behind its bases: ``class E(BaseEvent, extra=…)``."""
@@ -197,3 +199,8 @@ def _unsupported(key: str) -> str:
 
 def _listing(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
+
+
+def title_of(cls: type[EventShape]) -> str:
+    """Return what a class is called in its errors."""
+    return str(cls.model_config.get("title") or cls.__name__)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, final
 import attrs
 
 from bubus._body import is_root
+from bubus._config import title_of
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
 from bubus._framework import RUN_TIME_NAMES
 from bubus._functions import ValidationInfo, context, current
@@ -151,11 +152,6 @@ def refuse_arguments(cls: type[EventShape], mode: Mode, faults: list[Fault], giv
     arguments = {name: value for name, value in given.items() if value is not MISSING}
     complete = [attrs.evolve(one, input=arguments) if one.input is MISSING else one for one in faults]
     return refuse(title_of(cls), in_json_words(complete) if mode.json else complete, hide_input=hides_input(cls))
-
-
-def title_of(cls: type[EventShape]) -> str:
-    """Return what a class is called in its errors."""
-    return str(cls.model_config.get("title") or cls.__name__)
 
 
 def hides_input(cls: type[EventShape]) -> bool:

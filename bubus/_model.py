@@ -13,7 +13,8 @@ from typing_extensions import TypedDict, Unpack, dataclass_transform, override
 from bubus import _framework as framework
 from bubus._body import opened
 from bubus._codec import as_builtins, validate_json
-from bubus._construct import hides_input, is_written, public, title_of
+from bubus._config import title_of
+from bubus._construct import hides_input, is_written, public
 from bubus._copies import construct, copied, fields_set
 from bubus._define import define
 from bubus._dump import Options, dump_value

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 import attrs
 import msgspec
 
+from bubus._config import title_of
 from bubus._dump import Options
 from bubus._faults import Invalid, refuse
 from bubus._fields import evaluated
@@ -87,7 +88,7 @@ def _validating(cls: type[EventShape], *, strict: bool) -> Callable[[object, obj
         try:
             return cls.__event_from__(value, mode)
         except Invalid as invalid:
-            raise refuse(cls.model_config.get("title") or cls.__name__, invalid.faults) from None
+            raise refuse(title_of(cls), invalid.faults) from None
 
     return validate
 

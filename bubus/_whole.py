@@ -6,7 +6,8 @@ import warnings
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from bubus._arguments import lookups
-from bubus._construct import SET, hides_input, public, stands_in, title_of
+from bubus._config import title_of
+from bubus._construct import SET, hides_input, public, stands_in
 from bubus._faults import Invalid, fail, fault, in_json_words, refuse
 from bubus._functions import ValidationInfo, call_validator, context, wants_info
 from bubus._marks import ModelValidator
