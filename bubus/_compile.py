@@ -18,7 +18,9 @@ import attrs
 import msgspec
 import typing_extensions as te
 
-from bubus import _containers as containers, _records as records, _unions as unions
+import bubus._containers as containers
+import bubus._records as records
+import bubus._unions as unions
 from bubus._coerce import JSON_BYTES, SCALARS, WIRE_BYTES, Scalar
 from bubus._config import DEFAULT, Settings
 from bubus._constraints import Steps, adapted, common_limits, grouped, limited, limits_in, refuse_useless

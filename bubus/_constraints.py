@@ -14,7 +14,7 @@ from bubus._faults import Fault, Invalid, call_user, fail
 from bubus._field_info import FieldInfo
 from bubus._foreign import translated
 from bubus._marks import ValueSerializer, ValueValidator
-from bubus._narrow import attribute, kind_of
+from bubus._narrow import attribute, is_class, kind_of
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def refuse_useless(owner: str, kind: object, limits: Steps) -> None:
     Raises:
         DefinitionError: If there are any.
     """
-    fitting = next((words for kinds, words in _FITTING if kind in kinds), None)
+    fitting = next((words for kinds, words in _FITTING if kind in kinds), None) if is_class(kind) else None
     useless = [] if fitting is None else sorted(limits.keys() - fitting)
     if useless:
         raise DefinitionError(f"{owner}: {', '.join(useless)} cannot limit {attribute(kind, '__name__')}; remove it")

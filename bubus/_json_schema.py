@@ -363,7 +363,7 @@ def _path(_: SchemaMaker, annotation: object) -> Schema | None:
 
 def _list(maker: SchemaMaker, annotation: object) -> Schema | None:
     kind = bare(annotation)
-    if kind not in _LISTS and kind not in _SETS:
+    if not is_class(kind) or (kind not in _LISTS and kind not in _SETS):
         return None
     (item,) = arguments_of(annotation) or (Any,)
     unique: Schema = {"uniqueItems": True} if kind in _SETS else {}
@@ -386,7 +386,7 @@ def _fixed(items: list[Schema], least: int) -> Schema:
 
 def _dict(maker: SchemaMaker, annotation: object) -> Schema | None:
     kind = bare(annotation)
-    if kind not in _DICTS:
+    if not is_class(kind) or kind not in _DICTS:
         return None
     arguments = arguments_of(annotation)
     if kind is collections.Counter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Never, Self, Ty
 import attrs
 from typing_extensions import TypedDict, Unpack, dataclass_transform, override
 
-from bubus import _framework as framework
+import bubus._framework as framework
 from bubus._body import opened
 from bubus._codec import as_builtins, validate_json
 from bubus._config import title_of
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 _OF_THIS_OBJECT: Final = frozenset({"_event_state", "_event_route"})
 """What became of an event, and how it came here: a copy has neither."""
 
-_WARNINGS: Final = frozenset[object]((True, False, "none", "warn"))
-_DUMP_MODES: Final = frozenset[object](("python", "json"))
 _REPR_LIMIT: Final = 60  # characters per value
 
 
@@ -89,6 +87,11 @@ class DumpOptions(TypedDict, total=False):
 
     context: object
     """What serializers find in `SerializationInfo.context`."""
+
+
+def _is_one_of(known: tuple[object, ...], given: object) -> bool:
+    """Tell whether an option, of callers without a type checker too, is one of those that are known."""
+    return given in known
 
 
 def _frame_above(depth: int) -> FrameType | None:
@@ -352,9 +355,9 @@ class EventModel(EventShape, metaclass=EventMeta):
             EncodeError: If JSON cannot tell a value.
             OptionError: If *mode* is none, or *warnings* shall be errors.
         """
-        if mode not in _DUMP_MODES:
+        if not _is_one_of(("python", "json"), mode):
             raise OptionError(f"mode={mode!r} is neither 'python' nor 'json'")
-        if warnings not in _WARNINGS:
+        if not _is_one_of((True, False, "none", "warn"), warnings):
             raise OptionError("warnings='error' is not known: values are not checked again when they are dumped")
         chosen = Options(json=mode == "json", **options)
         return cast("Values", dump_value(self, chosen, picks_of(include, exclude)))

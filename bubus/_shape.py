@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bubus._marks import ComputedField, Mark, Private
     from bubus._mode import Mode
     from bubus._picks import Picks
-    from bubus._state import EventState
     from bubus._types import Check, Values
 
 Init: TypeAlias = Callable[..., None]
@@ -108,7 +107,7 @@ class EventShape:
     """Base of `EventModel`. It is no attrs class: not even a type checker takes its attributes for fields."""
 
     if TYPE_CHECKING:  # msgspec evaluates the annotations of all bases
-        _event_state: EventState | None = None
+        _event_state: object = None
         """What becomes of it, set by the bus that accepts it. Never written, dumped, compared, copied or shown."""
 
         event_parent_id: str | None

@@ -13,14 +13,15 @@ import re
 import typing
 from collections.abc import Hashable
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bubus._coerce import Scalar
 from bubus._faults import fail
+from bubus._narrow import arguments_of, attribute, item_of, origin_of, remade
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bubus._types import Check
 
@@ -37,40 +38,42 @@ _PATHS: Final = (
 )
 _PATH_LIKE: Final = os.PathLike
 _NONE: Final[frozenset[type]] = frozenset()
+_GENERIC: Final = frozenset[object]((re.Pattern, os.PathLike))
+_OLDER: Final = frozenset[object]((attribute(typing, "Pattern"), attribute(typing, "Hashable")))
+"""Older spellings, which annotations may have."""
 
 
-def standard(annotation: Any) -> Scalar | None:
+def standard(annotation: object) -> Scalar | None:
     """Return how values of a type are checked, None if it is none of those here."""
-    if typing.get_origin(annotation) in (re.Pattern, os.PathLike):
-        origin: Any = typing.get_origin(annotation)
-        annotation = origin[typing.get_args(annotation)]  # typing.Pattern[str] is re.Pattern[str]
-    elif annotation in (typing.Pattern, typing.Hashable):
-        annotation = typing.get_origin(annotation)
-    return _SCALARS.get(annotation) if isinstance(annotation, Hashable) else None
+    origin = origin_of(annotation)
+    if origin in _GENERIC:
+        annotation = item_of(origin, arguments_of(annotation))  # typing.Pattern[str] is re.Pattern[str]
+    try:
+        return _SCALARS.get(origin if annotation in _OLDER else annotation)
+    except TypeError:  # unhashable, such as a list of Annotated with a list in it
+        return None
 
 
 def _instance(kind: type) -> Check:
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         return value if isinstance(value, kind) else fail("is_instance_of", value, **{"class": kind.__name__})
 
     return check
 
 
 def _address(kind: type, word: str) -> Check:
-    make: Any = kind
-
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if isinstance(value, kind):
             return value
         try:
-            return make(value)
+            return remade(kind, value)
         except (ValueError, TypeError):
             return fail(word, value)
 
     return check
 
 
-def _fraction(value: Any) -> Any:
+def _fraction(value: object) -> object:
     if isinstance(value, Fraction):
         return value
     if not isinstance(value, int | float | str):
@@ -81,11 +84,11 @@ def _fraction(value: Any) -> Any:
         return fail("fraction_parsing", value)
 
 
-def _zone(value: Any) -> Any:
+def _zone(value: object) -> object:
     if isinstance(value, ZoneInfo):
         return value
     try:
-        return ZoneInfo(value)
+        return remade(ZoneInfo, value)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         return fail("zoneinfo_str", value, zone=str(value))
 
@@ -93,12 +96,12 @@ def _zone(value: Any) -> Any:
 def _pattern(content: type | None, word: str) -> Check:
     """Return the check of a pattern; *content* is what it is of, None if either will do."""
 
-    def check(value: Any) -> Any:
-        given: Any = getattr(value, "pattern", value)
+    def check(value: object) -> object:
+        given: object = getattr(value, "pattern", value)
         if not isinstance(given, content or (str, bytes)) or (given is not value and not _is_pattern(value)):
             fail(word, value)
         try:
-            return value if _is_pattern(value) else re.compile(given)
+            return value if _is_pattern(value) else remade(re.compile, given)
         except re.error:
             return fail("pattern_regex", value)
 
@@ -109,8 +112,8 @@ def _is_pattern(value: object) -> bool:
     return isinstance(value, re.Pattern)
 
 
-def _path(kind: type, make: Callable[[Any], object], content: type = str) -> Check:
-    def check(value: Any) -> Any:
+def _path(kind: type, make: Callable[..., object], content: type = str) -> Check:
+    def check(value: object) -> object:
         if isinstance(value, kind):
             return value
         if not isinstance(value, content):
@@ -121,7 +124,7 @@ def _path(kind: type, make: Callable[[Any], object], content: type = str) -> Che
 
 
 def _complex(word: str, *, json: bool) -> Check:
-    def check(value: Any) -> Any:
+    def check(value: object) -> object:
         if not isinstance(value, complex | int | float | str) or (json and isinstance(value, bool)):
             fail("complex_type", value)
         try:
@@ -132,17 +135,17 @@ def _complex(word: str, *, json: bool) -> Check:
     return check
 
 
-def _hashable(value: Any) -> Any:
+def _hashable(value: object) -> object:
     return value if isinstance(value, Hashable) else fail("is_hashable", value)
 
 
-def _scalars() -> typing.Iterator[tuple[object, Scalar]]:
+def _scalars() -> Iterator[tuple[object, Scalar]]:
     for cls, word in _ADDRESSES.items():
         lax = _address(cls, word)
         yield cls, Scalar(cls.__name__, _instance(cls), lax, lax, frozenset({cls}))
     yield Fraction, Scalar("fraction", _instance(Fraction), _fraction, _fraction, frozenset({Fraction}))
     yield ZoneInfo, Scalar("zoneinfo", _zone, _zone, _zone, frozenset({ZoneInfo}))
-    patterns: dict[Any, Check] = {
+    patterns: dict[object, Check] = {
         re.Pattern: _pattern(None, "pattern_type"),
         re.Pattern[str]: _pattern(str, "pattern_str_type"),
         re.Pattern[bytes]: _pattern(bytes, "pattern_bytes_type"),
