@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeGuard, TypeVar, overload
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeAlias, TypeGuard, TypeVar, overload
 
 from typing_extensions import override
 
@@ -356,7 +356,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
         return f"{escape(bus)}▶ {escape(self.event_type)}#{self.event_id[-4:]} {ICONS[self.event_status]}"
 
 
-AnyEvent: TypeAlias = "BaseEvent[Any]"  # pyright: ignore[reportExplicitAny] - T is invariant: no other T takes them all
+AnyEvent: TypeAlias = "BaseEvent"  # T is invariant: only its default, Any, takes them all
 """An event of any result type."""
 
 

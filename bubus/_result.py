@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from time import time
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
 from typing_extensions import override
@@ -183,7 +183,7 @@ class EventResult(OlderResult, Generic[T_EventResultType]):
         return self.result
 
 
-AnyResult: TypeAlias = "EventResult[Any]"  # pyright: ignore[reportExplicitAny] - T is invariant: no other T takes them all
+AnyResult: TypeAlias = "EventResult"  # as `AnyEvent`
 """A result of any type."""
 
 Include: TypeAlias = Callable[[EventResult[T_EventResultType]], bool]
