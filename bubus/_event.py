@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeAlias, T
 
 from typing_extensions import override
 
-from bubus import _result
+import bubus._result as selecting
 from bubus._context import live_call
 from bubus._model import EventModel
 from bubus._older_event import OlderEvent
@@ -253,7 +253,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
         raise_if_none: bool = True,
     ) -> dict[str, T_EventResultType] | dict[str, T_EventResultType | None]:
         """Wait for the event and return the wanted values by handler name; a repeated name gets ``#2``, ``#3``."""
-        return _result.by_name(await self._select(timeout, include, raise_if_any, raise_if_none))
+        return selecting.by_name(await self._select(timeout, include, raise_if_any, raise_if_none))
 
     @overload
     async def event_results_flat_dict(
@@ -288,7 +288,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
             ResultConflictError: If two returned the same key and *raise_if_conflicts*.
         """
         wanted = await self._select(timeout, _also(include, Mapping), raise_if_any, raise_if_none)
-        return _result.flat_dict(wanted, raise_if_conflicts=raise_if_conflicts)
+        return selecting.flat_dict(wanted, raise_if_conflicts=raise_if_conflicts)
 
     @overload
     async def event_results_flat_list(
@@ -315,13 +315,13 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
     ) -> object:
         """Wait for the event and join all lists that handlers returned, in run order; see `event_result`."""
         wanted = await self._select(timeout, _also(include, list), raise_if_any, raise_if_none)
-        return _result.flat_list(wanted)
+        return selecting.flat_list(wanted)
 
     async def _select(
         self, timeout: float | None, include: Include[T_EventResultType] | None, raise_if_any: bool, raise_if_none: bool
     ) -> list[EventResult[T_EventResultType]]:
         await self._completed(timeout)
-        return _result.select(
+        return selecting.select(
             self.event_results.values(),
             include,
             raise_if_any=raise_if_any,
@@ -370,7 +370,7 @@ def _moment(state: EventState, reading: float | None) -> datetime | None:
 
 
 def _also(include: Callable[[AnyResult], bool] | None, kind: type) -> Callable[[AnyResult], bool]:
-    wanted = include or _result.is_value
+    wanted = include or selecting.is_value
     return lambda result: wanted(result) and isinstance(result.result, kind)
 
 

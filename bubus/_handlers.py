@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 import attrs
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from bubus._live_handlers import LiveList
 
 AnyHandler: TypeAlias = Callable[..., object]
 """Any callable of one event, sync or async."""
@@ -30,6 +29,14 @@ Key = type[AnyEvent] | str
 
 # Enough for every class of a large application; ad-hoc names come from data and must not fill the memory.
 _CACHE_LIMIT = 1024
+
+
+class Shown(Protocol):
+    """A list of handlers that somebody holds."""
+
+    def refresh(self, functions: Iterable[AnyHandler]) -> None:
+        """Show *functions* from now on."""
+        ...
 
 
 @attrs.frozen(eq=False)
@@ -134,7 +141,7 @@ class Registry:
     )
     """The latest handler of each pattern and name."""
 
-    live: WeakValueDictionary[str, LiveList] | None = None
+    live: WeakValueDictionary[str, Shown] | None = None
     """The lists that somebody holds, by the name of their pattern; they are told of every change."""
 
     def add(self, pattern: object, function: object, *, once: bool = False) -> Handler:

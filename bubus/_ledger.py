@@ -283,7 +283,7 @@ class JournaledDebt(Debt):
     def write(self) -> None:
         """Hand the line over to the log, unless it is no matter for that: the next process finds it in the journal."""
         if was_stopped(self.share.cut) and self.ledger.log.leave(self.event_id):
-            self.is_due = False
+            self.is_due: bool = False
         else:
             super().write()
 

@@ -69,7 +69,7 @@ class LiveHandlers(MutableMapping[str, "list[AnyHandler]"]):
         live = self._registry.live
         if live is None:
             live = self._registry.live = WeakValueDictionary()
-        known = live.get(name)
+        known = cast("LiveList | None", live.get(name))
         if known is None:
             known = live[name] = LiveList(self._registry, name)
         return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, cast, final
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypedDict, cast, final
 
 from typing_extensions import override
 
@@ -12,12 +12,30 @@ from bubus._tree import describe_value
 from bubus.errors import OptionError, OptionTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
+    from datetime import datetime
 
     from typing_extensions import Unpack
 
-    from bubus._result import EventResult, ResultStatus
-    from bubus._types import Check
+    from bubus._types import Check, ResultStatus
+
+
+class Record(Protocol):
+    """The part of `bubus._result.EventResult` that is needed here."""
+
+    timeout: float | None
+    error: BaseException | None
+
+    @property
+    def result_type(self) -> object: ...
+    @property
+    def settled(self) -> bool: ...
+    @property
+    def started_at(self) -> datetime | None: ...
+    def start(self, at: float, /) -> None: ...
+    def complete(self, value: object, duration: float, /, *, forwarded: bool = ...) -> None: ...
+    def fail(self, error: BaseException, duration: float, /) -> None: ...
+    def __await__(self) -> Generator[object, None, object]: ...
 
 
 class ResultUpdate(TypedDict, total=False):
@@ -85,11 +103,11 @@ class OlderResult:
         return self
 
 
-def _record(result: OlderResult) -> EventResult[object]:
-    return cast("EventResult[object]", result)
+def _record(result: OlderResult) -> Record:
+    return cast("Record", cast("object", result))
 
 
-async def _settled(record: EventResult[object]) -> None:
+async def _settled(record: Record) -> None:
     try:
         await record
     except BaseException as error:
@@ -120,7 +138,7 @@ def settles(update: ResultUpdate) -> bool:
     return _error_of(update) is not None or "result" in update or update.get("status") in ("completed", "error")
 
 
-def apply_update(record: EventResult[object], update: ResultUpdate, check: Check | None, event: object = None) -> None:
+def apply_update(record: Record, update: ResultUpdate, check: Check | None, event: object = None) -> None:
     """Change *record*; a result that is the *event* itself was passed on."""
     if "timeout" in update:
         record.timeout = update["timeout"]
@@ -141,9 +159,7 @@ def _error_of(update: ResultUpdate) -> BaseException | None:
     return RuntimeError(error) if isinstance(error, str) else error
 
 
-def _settle(
-    record: EventResult[object], value: object, error: BaseException | None, check: Check | None, event: object
-) -> None:
+def _settle(record: Record, value: object, error: BaseException | None, check: Check | None, event: object) -> None:
     started = record.started_at
     duration = 0.0 if started is None else max(time() - started.timestamp(), 0.0)
     forwarded = value is not None and value is event

@@ -50,8 +50,9 @@ class _SharedError(ValidationError):
 
     _hide_input: bool = False
 
-    def __init__(self, *_: object) -> None:  # pyright: ignore[reportMissingSuperCall] - see below
+    def __init__(self, *_: object) -> None:
         """Let pydantic call it with what it is made from; `take` says the rest."""
+        Exception.__init__(self)
 
     def take(self, errors: Sequence[ErrorDetails], *, hide_input: bool) -> None:
         """Keep *errors* as they were told."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from time import time
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
 from typing_extensions import override
@@ -14,13 +14,11 @@ from typing_extensions import override
 from bubus._ids import new_id
 from bubus._older_result import OlderResult
 from bubus._tree import describe_error, describe_value, escape
-from bubus._types import T_EventResultType
+from bubus._types import ResultStatus, T_EventResultType
 from bubus.errors import NoResultError, ResultConflictError
 
 if TYPE_CHECKING:
     from bubus._event import AnyEvent
-
-ResultStatus = Literal["pending", "started", "completed", "error"]
 
 
 @attrs.frozen

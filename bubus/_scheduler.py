@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from bubus import _dispatch
+import bubus._dispatch as dispatching
 from bubus._alarm import Alarm
 from bubus._call import NO_SHARE
 from bubus._context import current_call, live_call
@@ -80,7 +80,7 @@ class Scheduler:
     registry: Registry
     history: History
     expectations: Expectations
-    options: _dispatch.Options
+    options: dispatching.Options
     max_pending: float
     warn_of_memory: Callable[[], None]
     """Warns once if all buses together hold too much."""
@@ -298,7 +298,7 @@ class Scheduler:
         running = list(self._running)
         self._running.clear()  # a child may lead back here
         for share in running:
-            _dispatch.settle_dead(share, error)
+            dispatching.settle_dead(share, error)
             self._finish(share)
         self._waiting.clear()
         if self.ledger is not None:
@@ -348,7 +348,9 @@ class Scheduler:
         self._left -= 1
         share.stage = RUNNING
         self._running[share] = None
-        if not _dispatch.run(share, self._handlers(share) if self.plans else self.registry.match(share.event), nesting):
+        if not dispatching.run(
+            share, self._handlers(share) if self.plans else self.registry.match(share.event), nesting
+        ):
             return False
         self._finish(share)
         return True
@@ -369,7 +371,7 @@ class Scheduler:
 
     def proceed(self, share: Share) -> None:
         """Go on with *share*: the handlers it had to wait for have settled."""
-        if share.stage is DONE or not _dispatch.go_on(share):
+        if share.stage is DONE or not dispatching.go_on(share):
             return
         self._finish(share)
         if share.behind is not None:
@@ -488,7 +490,7 @@ class Scheduler:
         self._running[share] = None
         self._tell_time()
         found = self._handlers(share) if handlers is None else handlers
-        if _dispatch.run(share, found, _dispatch.MAX_NESTING, timeout):
+        if dispatching.run(share, found, dispatching.MAX_NESTING, timeout):
             self._finish(share)
             if share.behind is not None:
                 self.run_each(share.behind)
@@ -533,10 +535,10 @@ class Scheduler:
         """Cut *share* off for the reason *error*; return its running handlers, and the seconds they have to end."""
         if share.stage is QUEUED:
             del self._queue[share]
-            _dispatch.settle_unrun(share, self._handlers(share), error)
+            dispatching.settle_unrun(share, self._handlers(share), error)
             self._finish(share)
             return (), 0.0
-        _dispatch.mark_cut(share, error)
+        dispatching.mark_cut(share, error)
         return share.calls, self.options.cancel_grace
 
     def cancel_pending(self, share: Share, error: BaseException) -> None:
@@ -544,7 +546,7 @@ class Scheduler:
         calls, _ = self.cut(share, error) if share.stage is QUEUED else (share.calls, 0.0)
         for call in calls:
             if call.status == "pending":
-                _dispatch.cut(call, error, 0.0)
+                dispatching.cut(call, error, 0.0)
 
     def cut_off_if_ending(self) -> None:
         """Do what an immediate `stop` does, if the event loop is about to end: it cancels all tasks."""
@@ -562,7 +564,7 @@ class Scheduler:
         self.expectations.fail(error)
         self._cut_queue(error)
         for share in list(self._running):
-            _dispatch.cut_calls(share, error, self.options.cancel_grace)
+            dispatching.cut_calls(share, error, self.options.cancel_grace)
 
     def drop_queue(self, error: BusStopped) -> None:
         """Cut off all that is queued; what is running goes on."""

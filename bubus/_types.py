@@ -27,6 +27,10 @@ Check: TypeAlias = Callable[[object], object]
 """Takes a value, returns the value to keep, raises `bubus._faults.Invalid`."""
 
 
+ResultStatus: TypeAlias = Literal["pending", "started", "completed", "error"]
+"""What has become of the work of a handler."""
+
+
 class Missing(enum.Enum):
     """Type of `MISSING`, of use in annotations as ``Literal[Missing.MISSING]``."""
 

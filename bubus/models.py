@@ -122,7 +122,10 @@ def get_handler_id(handler: EventHandler, eventbus: EventBus | None = None) -> s
     return eventbus.handlers.origin_of(handler).handler_id
 
 
-def _extract_basemodel_generic_arg(cls: type) -> object:  # pyright: ignore[reportUnusedFunction] - programs import it
+def generic_argument(cls: type) -> object:
     """Return T of a subclass of ``BaseEvent[T]``, None where it was not said."""
     result_type: object = getattr(cls, "event_result_type", Any)
     return None if result_type is Any else result_type
+
+
+_extract_basemodel_generic_arg = generic_argument

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import attrs
 
-from bubus import _extras
+import bubus._extras as extras
 from bubus.errors import OptionError, OptionTypeError
 
 if TYPE_CHECKING:
@@ -218,4 +218,4 @@ def shard_of(message: Message, shards: int) -> int:
 
 def missing_extra(extra: str, package: str, problem: ModuleNotFoundError) -> Exception:
     """Return the error that names the extra which brings *package*; *problem* itself, if that would not help."""
-    return _extras.missing_extra(f"bubus.bridges.{extra}", extra, package, problem)
+    return extras.missing_extra(f"bubus.bridges.{extra}", extra, package, problem)

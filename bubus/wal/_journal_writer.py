@@ -122,7 +122,7 @@ class JournalWriter:
 
     async def secure(self, loop: AbstractEventLoop) -> None:
         """Return when all that was noted is as safe as `fsync` promises, or known not to be."""
-        self._try_to_write()
+        _ = self._try_to_write()
         while self._fsync != "no" and self.journal.is_unsafe and self.failure is None:
             self._take_off(loop)
             landed: Future[None] = loop.create_future()
