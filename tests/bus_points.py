@@ -1,7 +1,8 @@
 """
 Two buses with journals, one of which forwards to the other, killed before each step on the disk; see `play`.
 
-Usage: python bus_points.py all DIR FSYNC, or: python bus_points.py script DIR FSYNC, to be traced from outside.
+Usage: python bus_points.py all|traced|script DIR FSYNC. With "traced" it is the kernel that kills, before the system
+calls of `CALLS`; "script" is what it kills.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections import Counter
 from itertools import count
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from bubus.wal import Fsync
 
 LOGS = ("first.jsonl", "second.jsonl")
+CALLS = (("write", 4), ("write", 28), ("fdatasync", 3), ("rename", 1), ("openat", 6))
+"""The calls before which the kernel kills, and which of the kind in its thread; the script makes some more."""
 
 
 class Order(BaseEvent[str]):
@@ -217,10 +221,27 @@ def play_all(home: Path, mode: Fsync) -> int:
     raise AssertionError
 
 
+def play_traced(home: Path, mode: Fsync) -> int:
+    """Have the kernel kill a process before each of `CALLS`, recover and compare, and return how many there are."""
+    for number, (call, at) in enumerate(CALLS, 1):
+        place = home / str(number)
+        place.mkdir()
+        ends = ["", ".lock", ".journal", ".000001", ".000002"]
+        paths = [part for name in LOGS for end in ends for part in ("-P", str(place / f"{name}{end}"))]
+        trace = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(place), *paths, "-e", f"trace={call}"]
+        script = [sys.executable, __file__, "script", str(place), mode]
+        inject = f"inject={call}:signal=KILL:when={at}"
+        done = subprocess.run([*trace, "-e", inject, *script], stdout=subprocess.PIPE, check=False)
+        assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), f"{call} {at}: {done.returncode}"
+        check(place, mode, number)
+    return len(CALLS)
+
+
 if __name__ == "__main__":
     action, place, level = sys.argv[1:]
-    if action == "all":
-        sys.stdout.write(f"points {play_all(Path(place), level)}\n")  # pyright: ignore[reportArgumentType] - a word of the command line
+    plays: dict[str, Callable[[Path, Any], int]] = {"all": play_all, "traced": play_traced}
+    if action in plays:
+        sys.stdout.write(f"points {plays[action](Path(place), level)}\n")
     else:
         run_here = Program(Path(place), level, Disk()).script  # pyright: ignore[reportArgumentType] - see above
         asyncio.run(run_here())

@@ -529,3 +529,36 @@ async def test_E3_a_last_sync_that_fails_is_told_at_the_end_of_the_bus(tmp_path:
     assert bus.wal is not None
     assert bus.wal.is_closed
     assert bus not in EventBus.all_instances
+
+
+@pytest.mark.virtual_time
+async def test_cancelled_events_get_a_line_too(tmp_path: Path) -> None:
+    """A child that is cancelled with its parent's handler is complete, and its line says why."""
+    bus = EventBus(wal_path=tmp_path / "events.jsonl")
+
+    async def parent(event: ImportantEvent) -> str:
+        await bus.dispatch(Child())
+        return event.data
+
+    async def hang(event: Child) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    bus.on(ImportantEvent, parent)
+    bus.on(Child, hang)
+    await bus.dispatch(ImportantEvent(data="x", event_timeout=1))
+    assert types(tmp_path / "events.jsonl") == ["Child", "ImportantEvent"]
+    (result,) = lines(tmp_path / "events.jsonl")[0]["event_results"].values()
+    assert result["error"].startswith("EventCancelled: ")
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_without_fsync_no_thread_is_started(tmp_path: Path, *, ahead: bool) -> None:
+    """The loop itself hands lines to the operating system: the hot path has no thread hop."""
+    before = set(threading.enumerate())
+    bus = EventBus(wal_path=WriteAheadLog(tmp_path / "events.jsonl", ahead=ahead))
+    for _ in range(3):
+        await bus.dispatch(Child())
+    assert set(threading.enumerate()) <= before
+    assert len(lines(tmp_path / "events.jsonl")) == 3
+    await bus.stop(clear=True)
+    assert set(threading.enumerate()) <= before

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -350,12 +351,24 @@ def test_C1_C4_C5_a_bus_killed_at_any_moment_loses_and_repeats_nothing(tmp_path:
 @pytest.mark.parametrize("mode", ["no", "always"])
 def test_C2_C4_two_buses_killed_before_every_step_lose_and_repeat_nothing(tmp_path: Path, mode: Fsync) -> None:
     """One forwards to the other; killed before its n-th step on the disk, for every n, and again while recovering."""
+    assert _points("all", tmp_path, mode) > 50
+
+
+@pytest.mark.outside
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(shutil.which("strace") is None and "CI" not in os.environ, reason="needs strace")
+def test_C2_two_buses_killed_by_the_kernel_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    """The same with real processes, and some system calls of each kind before which they are killed."""
+    assert _points("traced", tmp_path, "always") == 5
+
+
+def _points(action: str, home: Path, mode: Fsync) -> int:
+    script = str(Path(__file__).with_name("bus_points.py"))
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("bus_points.py")), "all", str(tmp_path), mode],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, script, action, str(home), mode], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert int(done.stdout.split()[1]) > 50, done.stdout
+    return int(done.stdout.split()[1])
 
 
 @pytest.mark.parametrize("second_is_ahead", [True, False])
