@@ -556,7 +556,7 @@ def _typed_dict_now(compiler: Compiler, annotation: object) -> Validator:
     parts = [
         records.Part(name, compiler.build(hint).check, name in _required(kind, hints)) for name, hint in hints.items()
     ]
-    check = records.typed_dict_check(parts, compiler.accepts_mapping)
+    check = records.typed_dict_check(parts, compiler.accepts_mapping, compiler.given.extra or compiler.settings.extra)
     return Validator(annotation, _name(kind), check, fields=frozenset(hints))
 
 

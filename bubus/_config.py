@@ -144,6 +144,8 @@ class Settings:
     coerce_numbers_to_str: bool = False
     allow_inf_nan: bool = True
     val_json_bytes: str = "utf8"
+    extra: str | None = None
+    """What becomes of keys that a TypedDict does not declare; dropped by default."""
 
 
 DEFAULT: Final = Settings()

@@ -97,7 +97,7 @@ class Blueprint:
         """Whether nothing but types is said of the fields: then msgspec may decode events without the constructor."""
         if self.marks or any(factories(self.cls)) or not is_of_root(self.cls, "model_post_init"):
             return False
-        if settings_of(self.cls.model_config) != DEFAULT:
+        if attrs.evolve(settings_of(self.cls.model_config), extra=DEFAULT.extra) != DEFAULT:
             return False
         return all(info.given <= _SAID_OF_PLAIN_FIELDS for info in self.infos.values())
 

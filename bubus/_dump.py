@@ -131,7 +131,7 @@ def dump_value(value: object, options: Options, picks: Picks) -> object:
     if hasattr(cls, "__event_dump__"):
         return method(cls, "__event_dump__")(value, options, picks)
     if (fields := fields_of(value)) is not None:
-        return dump_items(fields, options, picks, dump_value)
+        return dump_items(_wanted(value, fields, options), options, picks, dump_value)
     if is_mapping(value):
         return dump_mapping(value, options, picks, dump_value)
     if is_list(value):
@@ -142,6 +142,20 @@ def dump_value(value: object, options: Options, picks: Picks) -> object:
 def dump_float(value: object, options: Options, picks: Picks) -> object:
     """Return the value of a field typed float, of which `model_dump` tells infinities and NaN as they are."""
     return value if type(value) is float else dump_value(value, options, picks)
+
+
+def _wanted(value: object, fields: Mapping[str, object], options: Options) -> Mapping[str, object]:
+    """Return the fields of a record without those that shall be left out for their values."""
+    if options.exclude_none:
+        fields = {name: one for name, one in fields.items() if one is not None}
+    if options.exclude_defaults and dataclasses.is_dataclass(value):
+        defaults = {field.name: _default_of(field) for field in dataclasses.fields(value)}
+        fields = {name: one for name, one in fields.items() if defaults[name] != one}
+    return fields
+
+
+def _default_of(field: dataclasses.Field[object]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def dump_items(fields: Mapping[_K, object], options: Options, picks: Picks, item: Dumper) -> dict[_K, object]:
@@ -262,9 +276,26 @@ def _number(value: float, style: Style) -> float | None:
     return None if style.inf_nan == "null" and not math.isfinite(number) else number
 
 
+def _iso_span(value: dt.timedelta) -> str:
+    """Return a timedelta in ISO 8601, in pydantic's form; a year has 365 days."""
+    micros = value // dt.timedelta(microseconds=1)
+    days, rest = divmod(abs(micros), 86_400_000_000)
+    date = _units((days // 365, "Y"), (days % 365, "D"))
+    minutes, rest = divmod(rest, 60_000_000)
+    seconds, micro = divmod(rest, 1_000_000)
+    second = f"{seconds}.{micro:06}".rstrip("0") if micro else seconds
+    clock = _units((minutes // 60, "H"), (minutes % 60, "M"), (second, "S"))
+    time = f"T{clock}" if clock else "" if date else "T0S"
+    return f"{'-' if micros < 0 else ''}P{date}{time}"
+
+
+def _units(*parts: tuple[int | str, str]) -> str:
+    return "".join(f"{number}{unit}" for number, unit in parts if number)
+
+
 def _span(value: dt.timedelta, style: Style) -> object:
     if style.temporal == "iso8601":
-        return value.total_seconds() if style.timedelta == "float" else to_builtins(value)
+        return value.total_seconds() if style.timedelta == "float" else _iso_span(value)
     return value.total_seconds() * _SCALE[style.temporal]
 
 

@@ -55,15 +55,20 @@ def refuse_keys(value: Mapping[object, object], faults: Collector, known: frozen
             faults.add(fault("extra_forbidden", value[key]), key)
 
 
-def typed_dict_check(parts: Sequence[Part], accepts: AcceptsMapping) -> Check:
-    """Return a check for a TypedDict; keys it does not declare are dropped."""
+def typed_dict_check(parts: Sequence[Part], accepts: AcceptsMapping, extra: str | None = None) -> Check:
+    """Return a check for a TypedDict; keys it does not declare are kept, refused or dropped, as *extra* says."""
+    known = frozenset(part.key for part in parts)
 
     def check(value: object) -> object:
         if not accepts(value):
             fail("dict_type", value)
         faults = Collector()
         results = collect_parts(parts, value, faults)
+        if extra in ("forbid", "allow"):
+            refuse_keys(value, faults, known if extra == "forbid" else None)
         faults.close()
+        if extra == "allow":
+            results |= {str(key): one for key, one in value.items() if key not in known}
         return results
 
     return check

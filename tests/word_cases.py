@@ -886,6 +886,17 @@ def _used(cls: Any) -> Any:
 
 def class_cases() -> Iterator[Case]:
     """Yield what classes do with what is no field, or not only one."""
+    for policy in ("allow", "ignore", "forbid"):
+        keys = _fields({"extra": policy}, x=(Keys, {}))
+        yield Case(f"keys {policy}: given", keys, lambda cls: cls(x={"a": "1", "z": 3}))
+        yield Case(f"keys {policy}: in JSON", keys, lambda cls: cls.model_validate_json('{"x": {"a": "q", "z": 3}}'))
+    yield from new(
+        "item",
+        _fields(x=(Item | None, {"default": None})),
+        no_defaults=lambda cls: cls(x=Item(1)).model_dump(exclude_defaults=True),
+        changed=lambda cls: cls(x=Item(1, "y", [2])).model_dump(exclude_defaults=True),
+        no_none=lambda cls: cls.model_construct(x=Item(1, None)).model_dump(exclude_none=True, warnings=False),  # pyright: ignore[reportArgumentType]
+    )
     yield from new(
         "derived",
         derived,
@@ -1111,6 +1122,9 @@ VALUES: list[tuple[Any, Any]] = [
     (dict[bool, int], {True: 1}),
     (dict[int | None, int], {None: 1, 2: 3}),
     (dict[dt.timedelta, int], {dt.timedelta(days=1): 1}),
+    (dt.timedelta, dt.timedelta(days=400, hours=1, minutes=2)),
+    (dt.timedelta, dt.timedelta(days=-1, microseconds=10)),
+    (dt.timedelta, dt.timedelta(0)),
     (Any, {"a": {1}, "b": (Colour.BLUE, b"x")}),
     (str, '\u00e9\u2028\x7f\x01\n"\\'),
     (complex, 1 + 2j),
