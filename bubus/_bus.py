@@ -198,8 +198,8 @@ class EventBus(OlderBus):
         before_call = ledger.before_call if ledger is not None and ledger.log.ahead else None
         if hooks is not None:
             hooks.then, before_call = before_call, hooks.before_call
-        scheduler = Scheduler if hooks is None else partial(WatchedScheduler, hooks=hooks)
-        self._scheduler: Scheduler = scheduler(
+        make = Scheduler if hooks is None else partial(WatchedScheduler, hooks=hooks)
+        scheduler = make(
             bus_id=self.id,
             bus_name=self.name,
             registry=Registry(self.id, self.name, _forward_name),
@@ -210,6 +210,7 @@ class EventBus(OlderBus):
             warn_of_memory=_warn_of_memory,
             ledger=ledger,
         )
+        super().__init__(scheduler)
         with _instances_lock:
             EventBus.all_instances.add(self)
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 import attrs
 from typing_extensions import TypedDict
 
-from bubus._narrow import attrs_fields, made
+from bubus._narrow import attribute, attrs_fields, made
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from bubus._shape import EventShape
 
 
 class ConfigDict(TypedDict, total=False):
@@ -203,6 +201,7 @@ def _listing(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def title_of(cls: type[EventShape]) -> str:
+def title_of(cls: type) -> str:
     """Return what a class is called in its errors."""
-    return str(cls.model_config.get("title") or cls.__name__)
+    config = cast("Mapping[str, object]", attribute(cls, "model_config"))
+    return str(config.get("title") or cls.__name__)

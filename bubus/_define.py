@@ -232,7 +232,7 @@ def define(cls: type[EventShape], body: Body, version: str | None, frame: FrameT
 
 def _cached_names(cls: type) -> frozenset[str]:
     """Return the names under which cached properties keep their values in an event: they are no part of it."""
-    found = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+    found = {name: value for base in reversed(cls.__mro__) for name, value in namespace_of(base).items()}
     return frozenset(name for name, value in found.items() if isinstance(value, functools.cached_property))
 
 

@@ -110,7 +110,7 @@ class EventShape:
         _event_state: object = None
         """What becomes of it, set by the bus that accepts it. Never written, dumped, compared, copied or shown."""
 
-        event_parent_id: str | None
+        event_parent_id: str | None = None
 
         model_config: ClassVar[Mapping[str, object]]
         event_result_type: ClassVar[object]

@@ -51,7 +51,8 @@ _handed: ContextVar[Handed | None] = ContextVar("bubus_handed", default=None)
 class Steps:
     """The methods that run one event, or one handler, at once."""
 
-    _scheduler: Scheduler  # pyright: ignore[reportUninitializedInstanceVariable] - the bus that these are part of sets it
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler: Scheduler = scheduler
 
     async def step(
         self, event: AnyEvent | None = None, timeout: float | None = None, wait_for_timeout: float = 0.1
