@@ -224,11 +224,10 @@ class EventBus(OlderBus):
 
     @override
     def __repr__(self) -> str:
-        counts = self.statistics()
-        return (
-            f"<{type(self).__name__} {escape(self.name)}: "
-            f"{counts.pending} pending, {counts.started} started, {counts.completed} completed>"
-        )
+        counts, ledger = self.statistics(), self._scheduler.ledger
+        level = "" if ledger is None else f", log {ledger.log.durability}"
+        work = f"{counts.pending} pending, {counts.started} started, {counts.completed} completed"
+        return f"<{type(self).__name__} {escape(self.name)}: {work}{level}>"
 
     # -- registering -------------------------------------------------------------------------------------------------
 

@@ -93,6 +93,13 @@ async def test_a_completed_event_is_one_flat_line_with_its_keys_in_order(tmp_pat
     assert line["event_seq"] == 1
 
 
+def test_the_bus_says_at_which_level_it_acknowledges(tmp_path: Path) -> None:
+    """The repr of a bus with a log names the level of durability; one without says nothing of it."""
+    bus = EventBus("shop", wal_path=WriteAheadLog(tmp_path / "log.jsonl", fsync="always", ahead=True))
+    assert repr(bus).endswith(", log fsync=always ahead>")
+    assert "log" not in repr(EventBus("plain"))
+
+
 async def test_a_line_is_read_by_plain_msgspec(tmp_path: Path) -> None:
     """A line is an event of its class for msgspec alone, and the times are those of the event."""
     bus = EventBus(wal_path=str(tmp_path / "events.jsonl"))

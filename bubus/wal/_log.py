@@ -124,10 +124,14 @@ class WriteAheadLog:
     def __repr__(self) -> str:
         """Name the file, what an acknowledgement means, and whether anything can be written."""
         state = "closed" if self._closed else "failed" if self.failure else f"line {self._lines.series.seq}"
-        ahead = " ahead" * self.ahead
-        return f"<WriteAheadLog {escape(repr(str(self.path)))} fsync={self.fsync}{ahead} {state}>"
+        return f"<WriteAheadLog {escape(repr(str(self.path)))} {self.durability} {state}>"
 
     # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def durability(self) -> str:
+        """What an acknowledgement means, in the constructor's words, such as ``"fsync=always ahead"``."""
+        return f"fsync={self.fsync}{' ahead' * self.ahead}"
 
     @property
     def path(self) -> Path:
