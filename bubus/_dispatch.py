@@ -420,8 +420,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         error = _check_late(call, error, duration)
     share = call.share
     forwarded = value is share.event
-    # T is any object, mostly a class
-    exact = forwarded or value is None or type(value) is call.result_type  # pyright: ignore[reportUnnecessaryComparison]
+    exact = forwarded or value is None or call.result_type is type(value)
     if exact and error is None and not isinstance(value, Exception):
         call.complete(value, duration, forwarded=forwarded)
     else:
