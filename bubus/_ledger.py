@@ -50,7 +50,7 @@ class Ledger:
         """Held while something is recovered."""
 
         self.settled: set[str] = set()
-        """Ids of events that a recovery has found in the log, or has dispatched here: they are not forwarded here."""
+        """Ids of events that a recovery has found in the log, or has dispatched here: a recovered one is no forward."""
 
         self._bus_id: str = bus_id
         log.attach(bus_id)
@@ -92,18 +92,19 @@ class Ledger:
             event.event_path.append(name)
         self.log.check(len(data))
         left = self.log.left(event.event_id) if plan is None else None
-        resumed = None if left is None else self.resume(left)
+        if left is not None:
+            self.take_on(left)
+        resumed = None if left is None else Resumption(left)
         is_ready = plan is not None or resumed is not None
         debt = JournaledDebt(self, data, len(event.event_path) - 1, is_ready=is_ready, host=host, plan=resumed)
         if not debt.is_ready:
             self.log.accept(event.event_id, data[:-1], b"", debt.accepted)
         return debt
 
-    def resume(self, unfinished: Unfinished) -> Resumption:
-        """Take it on to finish an event, and return how."""
+    def take_on(self, unfinished: Unfinished) -> None:
+        """Take notice that an event is finished here, so that no other recovery begins with it."""
         self.settled.add(unfinished.event_id)
         self.log.resume(unfinished.event_id)
-        return Resumption(unfinished)
 
     async def settle(self, event_ids: set[str]) -> None:
         """Find out which events are in the log already, so that they need not run here again."""

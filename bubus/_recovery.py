@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from bubus._context import enter
+from bubus._resumption import Resumption
 from bubus._state import accepted_state
 from bubus._tree import describe_value, escape
 from bubus.errors import OptionError, OptionTypeError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bubus._bus import EventBus
     from bubus._event import AnyEvent
     from bubus._ledger import Ledger
-    from bubus._resumption import Resumption
     from bubus._scheduler import Scheduler
     from bubus.wal import Unfinished
 
@@ -59,7 +59,8 @@ async def recover(
             # another bus that recovers may have forwarded some of them here meanwhile
             events = [(event, unfinished) for event, unfinished in events if ledger.log.left(event.event_id)]
             for event, unfinished in events:
-                _dispatch(scheduler, bus, event, ledger.resume(unfinished))
+                _dispatch(scheduler, bus, event, Resumption(unfinished))
+                ledger.take_on(unfinished)  # not before: a bus that is stopping refuses it
             fresh = tuple(event for event, _ in events)
             _adopt(fresh)
             scheduler.put_first(fresh)

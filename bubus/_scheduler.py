@@ -218,6 +218,7 @@ class Scheduler:
             debt.incur(share)
         if plan is not None:
             self.plans[share] = plan
+            state.recovered = plan.is_logged
         self.stopped = False
         self.accepted += 1
         self.history.add(event)
@@ -233,7 +234,7 @@ class Scheduler:
             return True
         if state.loop is not loop and state.loop is not NO_LOOP:
             self._check_loop(state.loop, loop)
-        return self.ledger is not None and event.event_id in self.ledger.settled
+        return state.recovered and self.ledger is not None and event.event_id in self.ledger.settled
 
     def _check_forward(self, event: AnyEvent, call: Call | None) -> None:
         # A ring or diamond of forwards comes back here from inside a handler of this same event.

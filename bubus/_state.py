@@ -141,6 +141,9 @@ class EventState:
     debt: Debt | None = None
     """Set by buses that log the event."""
 
+    recovered: bool = False
+    """Whether it was found in a journal: buses that it is forwarded to may have had it in an earlier process."""
+
     def start(self, epoch: float = 0.0) -> None:
         """Record that the first bus begins with the event; *epoch* makes a Unix time of `time.monotonic`, if known."""
         self.status = "started"

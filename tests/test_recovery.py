@@ -18,7 +18,15 @@ import attrs
 import pytest
 
 from bubus import BaseEvent, EventBus, WriteAheadLog
-from bubus.errors import BusStopped, EarlierError, HandlerGoneError, LogWriteError, OptionError, OptionTypeError
+from bubus.errors import (
+    BusStopped,
+    BusStopping,
+    EarlierError,
+    HandlerGoneError,
+    LogWriteError,
+    OptionError,
+    OptionTypeError,
+)
 from bubus.wal import records
 from tests.wal_faults import FaultDisk, Plan, log_on
 
@@ -405,3 +413,59 @@ async def test_an_event_that_the_other_bus_has_logged_is_not_forwarded_again(
     assert [line["name"] for line in lines(first)] == [line["name"] for line in lines(second)] == ["a"]
     for bus in buses:
         await bus.stop(clear=True)
+
+
+async def test_what_is_replayed_after_a_recovery_is_forwarded_as_ever(tmp_path: Path) -> None:
+    """Only the recovered event itself is kept from a bus that has had it, not others with its id."""
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    seen: list[str] = []
+
+    def pair() -> tuple[EventBus, EventBus]:
+        buses = EventBus("First", wal_path=ahead(first)), EventBus("Second", wal_path=ahead(second))
+        buses[0].on(Job, buses[1].dispatch)
+        return buses
+
+    buses = pair()
+    buses[1].on(Job, lambda event: asyncio.get_running_loop().create_future())
+    buses[0].dispatch(Job(name="a"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    for bus in buses:
+        await crash(bus)
+
+    buses = pair()
+    buses[1].on(Job, lambda event: seen.append(event.name))
+    for event in [*(await buses[0].recover()).events, *(await buses[1].recover()).events]:
+        await event
+    assert seen == ["a"]
+    assert (await buses[0].replay(first)).replayed == 1
+    assert seen == ["a", "a"]
+    for bus in buses:
+        await bus.stop(clear=True)
+
+
+async def test_what_a_stopping_bus_refuses_is_recovered_afterwards(tmp_path: Path) -> None:
+    """A recovery that a stop interrupts says so, and the next one in this process finds all events."""
+    path = tmp_path / "events.jsonl"
+    jobs = await interrupted(path, "ab", Crew(stuck={"a"}))
+    bus, gate = Crew().bus(path), asyncio.Event()
+
+    async def hold(event: Part) -> int:
+        await gate.wait()
+        return event.number
+
+    bus.on(Part, hold)
+    bus.dispatch(Part(number=1))
+    await asyncio.sleep(0)
+    stop = asyncio.create_task(bus.stop(timeout=60))
+    await asyncio.sleep(0)
+    with pytest.raises(BusStopping):
+        await bus.recover()
+    gate.set()
+    await stop
+    report = await bus.recover()
+    assert [event.event_id for event in report.events] == [job.event_id for job in jobs]
+    for event in report.events:
+        await event
+    assert [line["event_type"] for line in lines(path)] == ["Part", "Job", "Job"]
+    await bus.stop(clear=True)
