@@ -13,7 +13,7 @@ from bubus._codec import encode
 from bubus._context import Runner
 from bubus._resumption import Resumption, handler_key
 from bubus.errors import BusStopped, LogError, LogWriteError
-from bubus.wal._entry import Scribe, outcome, with_path, written
+from bubus.wal._entry import Scribe, journaled, with_path, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,7 +122,7 @@ class Ledger:
 
     def _after_call(self, call: Call) -> None:
         if not was_stopped(call.cut or call.error):
-            self.log.outcome(call.event.event_id, handler_key(call.handler_id), b"{" + outcome(call))
+            self.log.outcome(call.event.event_id, handler_key(call.handler_id), journaled(call, self.log.longest))
 
     async def drain(self) -> None:
         """Return when the lines so far are written or lost."""

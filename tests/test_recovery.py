@@ -23,6 +23,7 @@ from bubus.errors import (
     BusStopping,
     EarlierError,
     HandlerGoneError,
+    LogLineTooLongError,
     LogWriteError,
     OptionError,
     OptionTypeError,
@@ -469,3 +470,53 @@ async def test_what_a_stopping_bus_refuses_is_recovered_afterwards(tmp_path: Pat
         await event
     assert [line["event_type"] for line in lines(path)] == ["Part", "Job", "Job"]
     await bus.stop(clear=True)
+
+
+async def test_the_longest_event_that_is_accepted_can_be_recovered(tmp_path: Path) -> None:
+    """What the journal writes around an event does not count: the log opens again, and has the event."""
+    path = tmp_path / "events.jsonl"
+    bus = EventBus(wal_path=WriteAheadLog(path, ahead=True, max_line_bytes=2048))
+    refused = 0
+    for size in range(2048, 0, -1):
+        try:
+            bus.dispatch(Job(name="x" * size))
+        except LogLineTooLongError:
+            refused += 1
+        else:
+            break
+    assert 0 < refused < 2000
+    await bus.stop(clear=True)
+
+    bus = EventBus(wal_path=WriteAheadLog(path, ahead=True, max_line_bytes=2048))
+    (event,) = (await bus.recover()).events
+    assert isinstance(event, Job)
+    assert len(event.name) == 2048 - refused
+    with pytest.raises(LogLineTooLongError):
+        await event  # with what became of it, it does not fit
+    await bus.stop(clear=True)
+
+
+async def test_a_result_too_long_for_the_log_counts_as_one_that_cannot_be_written(tmp_path: Path) -> None:
+    """The log opens again; the handler is not run again, and its result is None."""
+    path, seen = tmp_path / "events.jsonl", list[str]()
+
+    def bus() -> EventBus:
+        bus = EventBus(wal_path=WriteAheadLog(path, ahead=True, max_line_bytes=2048))
+        bus.on(Job, lambda event: seen.append(event.name) or "x" * 200_000)
+        bus.on(Job, lambda event: asyncio.get_running_loop().create_future() if len(seen) == 1 else "done")
+        return bus
+
+    first = bus()
+    first.dispatch(Job(name="a"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await first.stop(clear=True)
+    assert b'"unwritten":"2000' in path.with_name("events.jsonl.journal").read_bytes()
+
+    seen.append("the second handler ends")
+    second = bus()
+    (event,) = (await second.recover()).events
+    await event
+    assert seen == ["a", "the second handler ends"]
+    assert [result.result for result in event.event_results.values()] == [None, "done"]
+    await second.stop(clear=True)

@@ -102,6 +102,15 @@ def outcome(result: EventResult[object]) -> bytes:
     return b"".join((_COMPLETED, _to_json(result.duration), b',"result":', data, b"}"))
 
 
+def journaled(result: EventResult[object], longest: int) -> bytes:
+    """Return `outcome` as a whole JSON object; a result that makes it longer than *longest* bytes stays out of it."""
+    data = b"{" + outcome(result)
+    if result.error is not None or len(data) <= longest:
+        return data
+    reason = f"{len(data)} bytes, and the log takes {longest}"
+    return b"".join((b"{", _COMPLETED, _to_json(result.duration), b',"result":', _without(reason), b"}"))
+
+
 def error_text(error: BaseException) -> str:
     """Return an error's type and message, as a line says them."""
     return f"{type(error).__name__}: {escape(error, _LONGEST_ERROR)}"
@@ -113,4 +122,8 @@ def _value(result: EventResult[object]) -> bytes:
     try:
         return clean(encode_result(result.result, result.result_type, _RESULT_DEPTH))
     except Exception as error:  # noqa: BLE001 - the event is complete: what cannot be kept of it must not cost the rest
-        return b'null,"unwritten":' + clean(_to_json(escape(error)))
+        return _without(escape(error))
+
+
+def _without(reason: str) -> bytes:
+    return b'null,"unwritten":' + clean(_to_json(reason))

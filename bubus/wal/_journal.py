@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _SMALL: Final = 1 << 20
 """Bytes below which a journal is not worth compacting."""
 
+_AROUND: Final = 1 << 17
+"""Bytes a record may have beyond the event or result in it: ids, a handler's name, the longest text of an error."""
+
 
 class Accepted(msgspec.Struct, frozen=True, tag_field="op", tag="accept"):
     """An event is to be run."""
@@ -112,7 +115,7 @@ def _apply(entry: Entry, left: dict[str, Unfinished]) -> None:
             pass  # of an event that is done
 
 
-def read_journal(path: Path, max_line_bytes: int) -> LogReader[Entry]:
+def read_journal(path: Path, max_record_bytes: int) -> LogReader[Entry]:
     """
     Yield the entries of one journal file, oldest first.
 
@@ -120,7 +123,7 @@ def read_journal(path: Path, max_line_bytes: int) -> LogReader[Entry]:
         LogDamagedError: While reading, at the first line that is not what was written.
 
     """
-    return LogReader(path, _entry, "raise", max_line_bytes)
+    return LogReader(path, _entry, "raise", max_record_bytes)
 
 
 def _entry(data: bytes, seq: int | None, *_: object) -> Entry:
@@ -149,7 +152,7 @@ class Journal:
         self._disk: Final = disk
         self._path: Final = sibling(log, ".journal")
         self._next: Final = sibling(log, ".journal.new")
-        self._max_line_bytes: Final = max_line_bytes
+        self._max_record_bytes: Final = max_line_bytes + _AROUND
         self._seq: int = 0
         self._unwritten: list[bytes] = []
         self._worthwhile: int = _SMALL
@@ -311,10 +314,10 @@ class Journal:
         file = Appender(self._disk, path)
         if file.open():
             try:
-                _ = repair(self._disk, file, self._max_line_bytes)
+                _ = repair(self._disk, file, self._max_record_bytes)
             finally:
                 file.close()
-            yield from read_journal(path, self._max_line_bytes)
+            yield from read_journal(path, self._max_record_bytes)
 
 
 def _records(events: Iterable[Unfinished]) -> Iterator[bytes]:

@@ -154,6 +154,11 @@ class WriteAheadLog:
         return self._options.on_error
 
     @property
+    def longest(self) -> int:
+        """Bytes that an event, or what a handler came to, may have."""
+        return self._lines.longest
+
+    @property
     def is_closed(self) -> bool:
         """Whether it was closed, or belongs to the parent process."""
         return self._closed is not None
