@@ -286,6 +286,24 @@ async def test_a_result_that_cannot_be_encoded_costs_nothing_but_itself(
     assert why in result["unwritten"]
 
 
+async def test_a_result_that_was_never_settled_is_logged_as_it_is(tmp_path: Path) -> None:
+    """Nobody can take a handler that was only said to have started for one that has returned None."""
+    bus = EventBus(wal_path=tmp_path / "events.jsonl")
+    bus.on(Child, lambda event: "done")
+
+    def elsewhere(event: Child) -> str:
+        return str(event.number)
+
+    event = Child()
+    event.event_result_update(elsewhere, status="started")
+    await bus.dispatch(event)
+    (line,) = lines(tmp_path / "events.jsonl")
+    assert [(one["status"], one["result"]) for one in line["event_results"].values()] == [
+        ("started", None),
+        ("completed", "done"),
+    ]
+
+
 async def test_a_result_nested_too_deeply_does_not_spoil_the_line(tmp_path: Path) -> None:
     """What no reader would take is not written."""
     deep: Any = None

@@ -71,11 +71,11 @@ async def test_the_tail_may_be_longer_than_a_line_may_be(tmp_path: Path) -> None
 
 
 async def test_a_whole_line_that_is_too_long_is_not_cut_off(tmp_path: Path) -> None:
-    """Opened with a smaller max_line_bytes, a log refuses instead of throwing good lines away."""
+    """Opened with a smaller max_line_bytes, a log refuses instead of throwing good lines away, and says the remedy."""
     path = tmp_path / "events.jsonl"
     await write(path, "a", size=3000)
     whole = path.read_bytes()
-    with pytest.raises(LogDamagedError, match="max_line_bytes=1024"):
+    with pytest.raises(LogDamagedError, match="max_line_bytes=1024; open the log with a larger one"):
         WriteAheadLog(path, max_line_bytes=1024)
     assert path.read_bytes() == whole
 

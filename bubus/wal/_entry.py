@@ -96,6 +96,8 @@ def outcome(result: EventResult[object]) -> bytes:
     if result.error is not None:
         error = clean(_to_json(error_text(result.error)))
         return b"".join((_FAILED, _to_json(result.duration or 0.0), b',"error":', error, b"}"))
+    if result.status != "completed":  # set by hand, or its event was completed without it
+        return b'"status":"%b","duration":null,"result":null}' % result.status.encode()
     value = result.result
     is_plain = type(value) is str and result.result_type is str and value.isascii() and "\x7f" not in value
     data = _to_json(value) if is_plain else _value(result)

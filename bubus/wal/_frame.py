@@ -30,6 +30,11 @@ class BadLine(ValueError):  # noqa: N818 - never leaves the package: becomes a L
     """A line cannot be read; the text says why and is safe to print."""
 
 
+def too_long(longest: int) -> BadLine:
+    """Return the error for a line that a log opened with ``max_line_bytes=longest`` does not take."""
+    return BadLine(f"longer than max_line_bytes={longest}; open the log with a larger one")
+
+
 def seal_all(bodies: Iterable[bytes], seq: int) -> bytes:
     """Return the whole lines for *bodies*, JSON objects without their closing braces; *seq* is the number before."""
     parts: list[bytes] = []

@@ -87,10 +87,6 @@ class LineWriter:
             str(self.series.path),
         )
 
-    def takes(self, size: int) -> bool:
-        """Tell whether a line of *size* bytes can be written, as far as is known."""
-        return self.failure is None and size <= self.longest
-
     def flush(self) -> None:
         """Write what was appended now, instead of at the end of the loop's turn."""
         self._turn = None

@@ -14,7 +14,7 @@ from typing_extensions import override
 from bubus._tree import escape
 from bubus.errors import LogDamagedError, LogOpenError, OptionError
 from bubus.wal._files import follow
-from bubus.wal._frame import BadLine, is_sealed, unseal
+from bubus.wal._frame import BadLine, is_sealed, too_long, unseal
 from bubus.wal._lines import Lines
 from bubus.wal._lock import noted_rotations
 from bubus.wal._names import canonical, rotated
@@ -83,7 +83,6 @@ class LogReader(Iterator[_T], Generic[_T]):
 
     def _read(self, path: Path, file: BufferedIOBase, number: int, offset: int) -> Generator[_T, None, tuple[int, int]]:
         decode, numbers, longest, source = self._decode, self._numbers, self._longest, Lines(file, self._longest)
-        too_long = BadLine(f"longer than max_line_bytes={longest}")
         blocks = iter(source)
         while lines := self._next(blocks, path):
             for data in lines:
@@ -91,7 +90,7 @@ class LogReader(Iterator[_T], Generic[_T]):
                 offset += size + 1
                 try:
                     if size > longest:
-                        raise too_long
+                        raise too_long(longest)
                     expected = numbers.next
                     seq = expected if is_sealed(data, expected) else unseal(data)
                     value = decode(data, seq, path, number, start)

@@ -14,7 +14,7 @@ import attrs
 
 from bubus.errors import LogDamagedError
 from bubus.wal._appender import Appender, Untrusted
-from bubus.wal._frame import BadLine, unseal
+from bubus.wal._frame import BadLine, too_long, unseal
 from bubus.wal._names import sibling
 from bubus.wal._record import is_event
 
@@ -79,7 +79,7 @@ def find_tail(file: Appender, max_line_bytes: int) -> Tail:
 
 def _judge(line: bytes, max_line_bytes: int) -> tuple[str | None, int | None]:
     if len(line) > max_line_bytes:
-        return f"longer than max_line_bytes={max_line_bytes}", None
+        return str(too_long(max_line_bytes)), None
     try:
         seq = unseal(line)
     except BadLine as error:
