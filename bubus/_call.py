@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, SupportsIndex, cast
 
 import attrs
+from typing_extensions import override
 
 from bubus._result import EventResult
 
@@ -39,11 +40,11 @@ class Call(EventResult[object]):
     nesting: int = attrs.field(init=False)
     """How many eager starts lie below this one on the Python stack."""
 
-    start_time: float = attrs.field(init=False)
-    """Reading of `time.monotonic`, in seconds, when the handler started."""
+    start_time: float | None = None
+    """Reading of `time.monotonic`, in seconds, when the handler started; None before. The status may be set by hand."""
 
     live: bool = True
-    """Whether the handler still runs: only then its tasks count as inside."""
+    """Whether the handler has not settled: only then its tasks count as inside."""
 
     task: asyncio.Task[None] | None = None
     """The handler's own task; None for one that has not started or is a plain function."""
@@ -68,6 +69,12 @@ class Call(EventResult[object]):
     waiting_for: EventState | None = None
     """The event that the handler's own task awaits right now."""
 
+    @override
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[object, ...]:
+        # What is at work cannot be doubled: a copy is a plain record, for which nobody waits.
+        state = {field.name: cast("object", getattr(self, field.name)) for field in attrs.fields(EventResult)}
+        return _plain_record, (state | {"_waiters": None, "_id": self.id},)
+
     @property
     def event(self) -> AnyEvent:
         """The event that the handler was called with."""
@@ -77,3 +84,10 @@ class Call(EventResult[object]):
     def bus(self) -> EventBus:
         """The bus that runs the handler."""
         return self.share.bus
+
+
+def _plain_record(state: dict[str, object]) -> EventResult[object]:
+    record = EventResult.__new__(EventResult)
+    for name, value in state.items():
+        object.__setattr__(record, name, value)
+    return record

@@ -95,6 +95,8 @@ def go_on(share: Share) -> bool:
         if call.live:
             if options.before_call is not None:
                 options.before_call(call)
+                if not call.live:  # whoever was told has cut it off
+                    continue
             _start(call, handler, share)
             if share.active and not options.parallel_handlers:
                 break
@@ -412,7 +414,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         return
     call.live = False
     call.task = None  # it refers to the context, which refers to the call
-    if call.status == "pending":
+    if call.start_time is None:
         _record(call, value, error, 0.0)
         return
     duration = monotonic() - call.start_time

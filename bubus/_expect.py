@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 import attrs
 from typing_extensions import override
 
-from bubus._handlers import Key, describe_key, matches
+from bubus._handlers import AnyHandler, Key, describe_key, matches
 from bubus.errors import WaitTimeout
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bubus._event import AnyEvent
 
 E = TypeVar("E", bound="AnyEvent")
-Predicate: TypeAlias = Callable[..., object]
+Predicate: TypeAlias = AnyHandler
 """Tells whether an event is the expected one, by its truth."""
 
 

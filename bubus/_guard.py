@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @attrs.define(eq=False, repr=False)
 class Guard:
     """
-    A task that lives as long as a bus has work in hand which is not done in one go.
+    A task that lives as long as a bus has work in hand which is not done in one go, and until the loop's next turn.
 
     Nobody waits for it, so that only one thing can cancel it: whoever cancels all tasks of the loop, as
     `asyncio.run` does at its end.
@@ -27,6 +27,9 @@ class Guard:
     """Called once if the task is cancelled."""
 
     _over: asyncio.Future[None]
+    resting: bool = False
+    """Whether all is done: what is cancelled with it then is none of the bus' work."""
+
     _task: asyncio.Task[None] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:

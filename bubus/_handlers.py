@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 import attrs
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-AnyHandler: TypeAlias = Callable[..., object]
+AnyHandler: TypeAlias = Callable[[Any], object]  # pyright: ignore[reportExplicitAny] - of any class of events
 """Any callable of one event, sync or async."""
 
 Key = type[AnyEvent] | str

@@ -61,6 +61,8 @@ class Middleware:
         """
         Learn that *bus* has accepted *event*, begins with it, or sees it complete: each once, in this order.
 
+        An event that is given to `execute_handler` besides is told of once more for that.
+
         ``"pending"`` and ``"started"`` are told in the context that the handlers get copies of, a copy of the
         dispatcher's: they and what they call see the context variables that are set here. ``"completed"`` is told when
         the event is complete on all buses, with all its children. An event that is cut off before its turn, or that

@@ -27,6 +27,8 @@ class Record(Protocol):
     error: BaseException | None
 
     @property
+    def status(self) -> ResultStatus: ...
+    @property
     def result_type(self) -> object: ...
     @property
     def settled(self) -> bool: ...
@@ -142,7 +144,7 @@ def apply_update(record: Record, update: ResultUpdate, check: Check | None, even
     """Change *record*; a result that is the *event* itself was passed on."""
     if "timeout" in update:
         record.timeout = update["timeout"]
-    if settles(update) or update.get("status") == "started":
+    if record.status == "pending" and (settles(update) or update.get("status") == "started"):
         record.start(time())
     if not settles(update):
         return

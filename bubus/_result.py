@@ -132,8 +132,8 @@ class EventResult(OlderResult, Generic[T_EventResultType]):
         return self.status == "completed" and self.result is not None and not self.forwarded
 
     def start(self, now: float) -> None:
-        """Record that the handler starts *now*, a Unix time in seconds."""
-        if self.status == "pending":
+        """Record that the handler starts *now*, a Unix time in seconds; until it is settled that may be said anew."""
+        if self._duration is None:
             self.status = "started"
             self._started = now
 

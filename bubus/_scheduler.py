@@ -3,9 +3,9 @@ WHICH event a bus runs next.
 
 Each bus runs its events first in, first out, one at a time. The first `dispatch` on an idle bus asks the loop for one
 turn, and either that turn or the first `await event`, if it comes sooner, begins with the queue. What does not suspend
-is run there and then. Where a handler suspends, `proceed` goes on as soon as it has settled; until then a `Guard` is
-the bus' only task beside those of the handlers. Events awaited inside handlers leave the queue early and run beside
-what the bus runs already.
+is run there and then. Where a handler suspends, `proceed` goes on as soon as it has settled; meanwhile, and until the
+turn of the loop after the last one, a `Guard` is the bus' only task beside those of the handlers. Events awaited
+inside handlers leave the queue early and run beside what the bus runs already.
 """
 
 from __future__ import annotations
@@ -124,9 +124,12 @@ class Scheduler:
     _left: int = _TURN
     """How many events may still run before the loop must get a turn; awaited ones count too."""
 
+    _knows_time: bool = False
+    """Whether the clock on the wall was looked at in this turn of the loop."""
+
     _turn: asyncio.Handle | None = None
     _guard: Guard | None = None
-    """There while the bus has begun with something and is not done."""
+    """There while the bus has begun with something and is not done, and until the turn of the loop after that."""
 
     _halting: asyncio.Task[None] | None = None
     stepping: bool = False
@@ -276,10 +279,19 @@ class Scheduler:
         if self.loop is not None and not self.loop.is_closed():
             if self.loop.is_running() or not self.idle:
                 self._check_loop(self.loop, loop)
+            self._forget_loop()
         else:
             self.settle_leftovers()
         self.loop = loop
         self._left = _TURN
+
+    def _forget_loop(self) -> None:
+        """Let go of what was asked of a loop that may never go on; the bus is idle."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self._guard is not None:
+            self._rest(self._guard)
 
     def _check_loop(self, owner: asyncio.AbstractEventLoop, loop: asyncio.AbstractEventLoop) -> None:
         if owner is not loop:
@@ -309,11 +321,16 @@ class Scheduler:
 
     def _ask_for_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._turn = loop.call_soon(self._take_turn, context=Context())
+        self._knows_time = False
 
     def _take_turn(self) -> None:
-        self._turn, self._left = None, _TURN
-        if self._queue or self._running:
+        self._left, self._knows_time = _TURN, False
+        try:
             self.start()
+        finally:
+            self._turn = None  # not before: nothing that is begun here needs to ask for another
+        if self._running or self._queue:
+            self._wait_for_more()
         elif self._guard is not None:
             self._rest(self._guard)
 
@@ -323,7 +340,7 @@ class Scheduler:
             return
         if self._guard is not None:
             self.cut_off_if_ending()
-        if self._left == _TURN:
+        if not self._knows_time:
             self._tell_time()
         queue, running = self._queue, self._running
         self._draining = True
@@ -334,12 +351,15 @@ class Scheduler:
                 _ = self._begin(queue.popitem(False)[0], 0)
         finally:
             self._draining = False
-        if running or queue or (self._guard is not None and self._turn is None):
-            self._go_on()
+        if running or queue:
+            self._wait_for_more()
+        elif self._guard is not None:
+            self._rest_soon(self._guard)
 
     def _tell_time(self) -> None:
         """Look at the clock on the wall: done once in a turn of the loop."""
         self.epoch = time() - monotonic()
+        self._knows_time = True
 
     def _begin(self, share: Share, nesting: int) -> bool:
         """Run what does not suspend of an event; tell whether that was all of it."""
@@ -380,9 +400,13 @@ class Scheduler:
         self._go_on()
 
     def _go_on(self) -> None:
-        """See to it that what is left gets its turn; when nothing is, that is when the bus comes to rest."""
-        if not self._running and not self._queue and self._guard is None:
-            return
+        """See to it that what is left gets its turn, or that the bus comes to rest."""
+        if self._running or self._queue:
+            self._wait_for_more()
+        elif self._guard is not None:
+            self._rest_soon(self._guard)
+
+    def _wait_for_more(self) -> None:
         loop = self.loop
         if loop is None or loop.is_closed():
             return
@@ -391,10 +415,17 @@ class Scheduler:
         if self._guard is None:
             self._guard = Guard(self._cut_off, loop.create_future())
             self._guard.start(loop)
+        self._guard.resting = False
+
+    def _rest_soon(self, guard: Guard) -> None:
+        """Rest in the next turn of the loop, unless there is more to do by then: a burst of events needs one guard."""
+        guard.resting = True
+        if self._turn is None and self.loop is not None and not self.loop.is_closed():
+            self._ask_for_turn(self.loop)
 
     def _is_held(self) -> bool:
         """Tell whether the next event in the queue must wait for the log."""
-        return self.ledger is not None and bool(self._queue) and self.ledger.holds(next(iter(self._queue)))
+        return self.ledger is not None and self.ledger.holds(next(iter(self._queue)))
 
     def _rest(self, guard: Guard) -> None:
         """Let go of what only work needs."""
@@ -433,7 +464,7 @@ class Scheduler:
 
     def run_out_of_turn(self, share: Share, nesting: int) -> None:
         """Take *share* out of the queue and run it, beside what runs already."""
-        if self._left == _TURN:
+        if not self._knows_time:
             self._tell_time()
         if self.ledger is not None:  # which may hold it
             self.run_each(iter((share,)))
@@ -546,7 +577,7 @@ class Scheduler:
         """Settle those handlers of *share* that have not begun, for the reason *error*."""
         calls, _ = self.cut(share, error) if share.stage is QUEUED else (share.calls, 0.0)
         for call in calls:
-            if call.status == "pending":
+            if call.start_time is None:
                 dispatching.cut(call, error, 0.0)
 
     def cut_off_if_ending(self) -> None:
@@ -557,8 +588,10 @@ class Scheduler:
     def _cut_off(self, guard: Guard) -> None:
         if guard is self._guard:
             self._guard = None  # what is dispatched from now on is none of its business
-            self.cut_all(BusStopped(f"bus {self.bus_name!r} was cut off: its event loop ended, or cancelled its tasks"))
-            self.stopped = True
+            if not guard.resting:
+                reason = "its event loop ended, or cancelled its tasks; dispatch again in a loop that goes on"
+                self.cut_all(BusStopped(f"bus {self.bus_name!r} was cut off: {reason}"))
+                self.stopped = True
 
     def cut_all(self, error: BusStopped) -> None:
         """Cut off all that is queued, running or expected."""

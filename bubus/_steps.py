@@ -46,6 +46,7 @@ class Handed:
 
 
 _handed: ContextVar[Handed | None] = ContextVar("bubus_handed", default=None)
+_hand: Final = cast("Callable[[Handed], object]", _handed.set)  # as `enter`: no frame is to keep the token
 
 
 class Steps:
@@ -192,7 +193,7 @@ def drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
 async def _drive(share: Share, scheduler: Scheduler, *, in_turn: bool) -> None:
     enter(None)  # the dispatcher's: what is dispatched here is no child of it
     handed = Handed(share, taken=not in_turn)
-    _ = _handed.set(handed)
+    _hand(handed)
     scheduler.stepping = scheduler.stepping or in_turn
     try:
         await (_step(handed) if in_turn else share.bus.process_event(share.event))

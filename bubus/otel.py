@@ -12,6 +12,7 @@ the handler dispatches, and that of a forward for what is forwarded. A handler's
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from typing_extensions import override
 
 from bubus._extras import missing_extra
 from bubus._hooks import Middleware
+from bubus._tree import escape
 
 try:
     from opentelemetry import context, trace
@@ -88,7 +90,7 @@ class OpenTelemetryMiddleware(Middleware):
             _ = context.attach(trace.set_span_in_context(span))
         elif (begun := self._result.get()) is not None and begun[0] == result.id:
             if result.error is not None:
-                begun[1].record_exception(result.error)
+                _record(begun[1], result.error)
             _end(begun[1], [result.error])
 
 
@@ -105,5 +107,10 @@ def _end(span: trace.Span, errors: Iterable[BaseException | None]) -> None:
     if error is not None:
         kind = type(error)
         span.set_attribute("error.type", f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."))
-        span.set_status(trace.StatusCode.ERROR, str(error))
+        span.set_status(trace.StatusCode.ERROR, escape(error))
     span.end()
+
+
+def _record(span: trace.Span, error: BaseException) -> None:
+    with suppress(Exception):  # its own code may fail to describe it; the span has to end all the same
+        span.record_exception(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -498,3 +499,18 @@ async def test_async_with_drains_on_exit() -> None:
         assert done == []
 
     assert done == [0, 1, 2, 3, 4]
+
+
+async def test_times_follow_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the system's clock was set, or the machine slept, the next event knows the new time at once."""
+    bus, moved = EventBus(), 0.0
+    bus.on("Job", lambda event: "done")
+    bus.dispatch(BaseEvent[Any](event_type="Job"))
+    await asyncio.sleep(0)  # the bus takes its turn, and knows the time
+    await asyncio.sleep(0)
+    moved = 3600.0
+    monkeypatch.setattr("bubus._scheduler.time", lambda: time.time() + moved)
+    event = await bus.dispatch(BaseEvent[Any](event_type="Job"))
+
+    assert event.event_started_at is not None
+    assert event.event_started_at.timestamp() - time.time() > moved / 2

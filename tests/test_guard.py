@@ -115,3 +115,63 @@ async def test_a_plain_handler_that_fails_gives_the_task_back() -> None:
     with pytest.raises(ZeroDivisionError):
         await event.event_result()
     assert asyncio.current_task() is mine
+
+
+async def test_cancelling_tasks_beside_an_idle_bus_cuts_nothing_off() -> None:
+    """A program that cancels all other tasks while the bus has nothing to do may dispatch and expect right after."""
+    bus, tick = EventBus(), asyncio.Event()
+
+    async def suspend(event: Job) -> str:
+        await tick.wait()
+        return "done"
+
+    bus.on(Job, suspend)
+    asyncio.get_running_loop().call_soon(tick.set)
+    await bus.dispatch(Job())
+    expected = bus.expect(Job)
+    for task in others():
+        task.cancel()
+    event = await bus.dispatch(Job())
+
+    assert await event.event_result() == "done"
+    assert await expected is event
+
+
+def test_a_bus_leaves_no_task_behind_when_its_loop_is_closed_at_once() -> None:
+    """A loop that is closed by hand as soon as the last event is done has no task of the bus in it."""
+    bus, loop = EventBus(), asyncio.new_event_loop()
+
+    async def suspend(event: Job) -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    async def main() -> None:
+        await bus.dispatch(Job())
+        bus.dispatch(Other())
+
+    bus.on(Job, suspend)
+    bus.on(Other, lambda event: "done")
+    loop.run_until_complete(main())
+    left = asyncio.all_tasks(loop)
+    loop.close()
+
+    assert left == set()
+
+
+def test_a_bus_goes_on_in_another_loop_while_the_first_is_only_stopped() -> None:
+    """What an idle bus had asked of a loop that does not go on is asked again of the next one."""
+    bus, first, second = EventBus(), asyncio.new_event_loop(), asyncio.new_event_loop()
+
+    async def begin() -> None:
+        await bus.dispatch(Other())
+
+    async def go_on() -> str | None:
+        event = bus.dispatch(Other())
+        await bus.wait_until_idle(timeout=5)
+        return await event.event_result()
+
+    bus.on(Other, lambda event: "done")
+    first.run_until_complete(begin())
+    assert second.run_until_complete(go_on()) == "done"
+    first.close()
+    second.close()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import random
+import time
 import weakref
 from collections import defaultdict
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ from bubus.testing import VirtualTimeLoop, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
     from pathlib import Path
 
 EventChange = Literal["pending", "started", "completed"]
@@ -749,3 +751,49 @@ def test_a_bus_knows_its_middlewares() -> None:
     one, two = Recorder(), Middleware()
     assert EventBus(middlewares=iter([one, two])).middlewares == (one, two)
     assert EventBus().middlewares == ()
+
+
+async def test_a_hook_may_cut_off_the_handler_it_is_told_of() -> None:
+    """A handler that is cut off while its beginning is told does not run, and the bus goes on."""
+
+    class Stops(Middleware):
+        def on_event_result_change(
+            self, bus: EventBus, event: BaseEvent[Any], result: EventResult[Any], status: ResultChange
+        ) -> None:
+            if status == "started" and not stopped:
+                stopped.append(asyncio.create_task(bus.stop()))
+                bus._scheduler.cut_all(BusStopped("now"))  # pyright: ignore[reportPrivateUsage] - as the end of a loop does
+
+    stopped: list[asyncio.Task[None]] = []
+    ran: list[str] = []
+    bus = watched(Stops())
+    bus.on(Job, lambda event: ran.append(event.event_id) or "done")
+    event = await bus.dispatch(Job())
+    [result] = event.event_results.values()
+    await stopped[0]
+
+    assert isinstance(result.error, BusStopped)
+    assert ran == []
+    assert await bus.dispatch(Job()).event_result() == "done"
+
+
+async def test_a_handler_begins_after_its_beginning_was_told() -> None:
+    """The time that hooks take is no part of the handler's: started_at and duration meet at completed_at."""
+
+    class Slow(Middleware):
+        def on_event_result_change(
+            self, bus: EventBus, event: BaseEvent[Any], result: EventResult[Any], status: ResultChange
+        ) -> None:
+            if status == "started":
+                told.append(result.started_at)
+                time.sleep(0.01)
+
+    told: list[datetime | None] = []
+    bus = watched(Slow())
+    bus.on(Job, ok)
+    event = await bus.dispatch(Job())
+    [result] = event.event_results.values()
+
+    assert told[0] is not None
+    assert result.started_at is not None
+    assert (result.started_at - told[0]).total_seconds() >= 0.009

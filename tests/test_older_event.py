@@ -258,3 +258,25 @@ async def test_unknown_updates_are_refused() -> None:
         update(answer, foo=3)
     with pytest.raises(OptionError, match="status='ready' must be"):
         update(answer, status="ready")
+
+
+async def test_a_result_set_by_hand_before_its_handler_began_is_cut_off_with_the_rest() -> None:
+    """A stop, or a timeout, settles the results of handlers that had not begun, whatever status they were given."""
+    bus = EventBus()
+
+    def second(event: BaseEvent[Any]) -> str:
+        return "second"
+
+    async def first(event: BaseEvent[Any]) -> None:
+        event.event_result_update(second, eventbus=bus, status="started")
+        await asyncio.get_running_loop().create_future()
+
+    bus.on("Job", first)
+    bus.on("Job", second)
+    event = bus.dispatch(BaseEvent[Any](event_type="Job"))
+    await until(lambda: len(event.event_results) == 2 and bus.statistics().started == 1)
+    await asyncio.sleep(0)
+    await bus.stop()
+
+    assert event.event_status == "completed"
+    assert [result.status for result in event.event_results.values()] == ["error", "error"]

@@ -278,3 +278,23 @@ def test_a_missing_extra_is_named() -> None:
         [sys.executable, "-c", f"{code}; import bubus.otel"], capture_output=True, text=True, check=False
     )
     assert "MissingExtraError: bubus.otel needs opentelemetry: pip install 'bubus[otel]'" in done.stderr
+
+
+async def test_an_error_that_cannot_be_told_ends_its_spans_all_the_same() -> None:
+    """Spans of a handler whose error fails to describe itself end, with the type of the error."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def fail(event: Order) -> str:
+        raise Mute
+
+    tracing = Tracing()
+    bus = tracing.bus("Shop")
+    bus.on(Order, fail)
+    await bus.dispatch(Order())
+
+    assert len(tracing.spans) == 2
+    assert all(str((span.attributes or {})[ERROR_TYPE]).endswith("Mute") for span in tracing.spans)
+    assert bus.statistics().failed_hooks == 0

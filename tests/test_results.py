@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import datetime as dt
+import pickle
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -501,3 +503,24 @@ async def test_stop_iteration_comes_out_as_runtime_error() -> None:
         assert isinstance(record.error.__cause__, StopIteration)
         with pytest.raises(RuntimeError):
             await record
+
+
+async def test_a_result_at_work_is_copied_as_a_plain_record() -> None:
+    """Copies and pickles of a result whose handler runs say what it has come to; they are no part of its work."""
+    bus, go = EventBus(), asyncio.Event()
+
+    async def wait(event: BaseEvent[Any]) -> str:
+        await go.wait()
+        return "done"
+
+    bus.on("Job", wait)
+    event = bus.dispatch(BaseEvent[Any](event_type="Job"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    [result] = event.event_results.values()
+    for made in (copy.copy(result), copy.deepcopy(result), pickle.loads(pickle.dumps(result))):
+        assert type(made) is EventResult
+        assert (made.id, made.status, made.handler_id) == (result.id, "started", result.handler_id)
+    go.set()
+    await event
+    assert result.result == "done"
