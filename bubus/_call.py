@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, SupportsIndex, cast
 import attrs
 from typing_extensions import override
 
+from bubus._narrow import attribute, attrs_fields
 from bubus._result import EventResult
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Call(EventResult[object]):
     @override
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[object, ...]:
         # What is at work cannot be doubled: a copy is a plain record, for which nobody waits.
-        state = {field.name: cast("object", getattr(self, field.name)) for field in attrs.fields(EventResult)}
+        state = {field.name: attribute(self, field.name) for field in attrs_fields(EventResult)}
         return _plain_record, (state | {"_waiters": None, "_id": self.id},)
 
     @property

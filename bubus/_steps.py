@@ -46,7 +46,7 @@ class Handed:
 
 
 _handed: ContextVar[Handed | None] = ContextVar("bubus_handed", default=None)
-_hand: Final = cast("Callable[[Handed], object]", _handed.set)  # as `enter`: no frame is to keep the token
+_hand: Final = cast("Callable[[Handed], None]", _handed.set)  # as `enter`: no frame is to keep the token
 
 
 class Steps:
