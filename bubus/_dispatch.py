@@ -429,6 +429,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         _record(call, value, error, duration)
     if call.after is not None:
         call.after(call)
+        call.after = None  # it refers to the bus and to contexts, and records are kept
     share.active -= 1
     if not share.active and not share.stepping:
         share.runner.proceed(share)

@@ -172,7 +172,6 @@ class Hooks:
         call.after = partial(self._after_call, context, call.after)
 
     def _after_call(self, context: Context, then: Callable[[Call], None] | None, call: Call) -> None:
-        call.after = None  # it refers to the context, and records are kept
         if then is not None:
             then(call)
         self._tell_of_end(call.share, call, context)

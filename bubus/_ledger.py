@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -137,7 +136,7 @@ class Ledger:
 
     async def secure(self) -> None:
         """Have done by another thread what `close` would block for."""
-        await self.log.secure()
+        await self.log.secure(self._bus_id)
 
     def close(self) -> None:
         """
@@ -155,7 +154,8 @@ class Debt:
     The line that a bus owes to an event as soon as it has accepted that.
 
     An event whose work is done is complete only when its lines are where `fsync` promises them to be. Until then they
-    are open work like any other, while the buses go on. An event knows its first debt, and that the next.
+    are open work like any other, while the buses go on. An event knows its first debt, and that the next, until they
+    are paid: an event that is kept must not keep its buses.
     """
 
     ledger: Ledger
@@ -170,7 +170,6 @@ class Debt:
     is_due: bool = False
     """Whether the event was accepted and the line is not on its way."""
 
-    lost: LogError | None = None
     next: Debt | None = None
 
     @property
@@ -184,9 +183,9 @@ class Debt:
         first = share.state.debt
         if first is None:
             share.state.debt = self
+        elif any(other.is_due and other.ledger.log is self.ledger.log for other in first):
+            self.is_due = False  # buses that share a log write an event once
         else:
-            # buses that share a log write an event once
-            self.is_due = all(other.ledger.log is not self.ledger.log for other in first if other.is_due)
             self.next, first.next = first.next, self
 
     def __iter__(self) -> Iterator[Debt]:
@@ -221,7 +220,8 @@ class Debt:
         except LogError as error:
             ledger.pending -= 1
             state.open_work -= 1
-            self.fail(error)
+            self.fail(error.with_traceback(None))  # our frames refer to the bus
+            self.forget()
 
     def written(self, error: LogWriteError | None, /) -> None:
         """Let the event complete, with the line or without."""
@@ -229,25 +229,24 @@ class Debt:
         self.ledger.pending -= 1
         if error is not None:
             self.fail(error)
-        elif self.lost is None and self.next is None and state.debt is self:
-            state.debt = None  # nothing is left to be done or told
+        self.forget()
         state.release()
+
+    def forget(self) -> None:
+        """Let the event go: nothing is left to be done here."""
+        state = self.share.state
+        if state.debt is self:
+            state.debt = self.next
+            return
+        for debt in state.debt or ():
+            if debt.next is self:
+                debt.next = self.next
 
     def fail(self, error: LogError) -> None:
         """Remember why the line is not where it should be."""
-        self.lost = self.lost or error
+        self.share.state.lost = self.share.state.lost or error
         if self.ledger.log.on_error == "stop":
             self.share.runner.halt()
-
-    def fault(self) -> LogError | None:
-        """Return a new error for whoever waits, if a line is not where it should be."""
-        found = next((debt.lost for debt in self if debt.lost is not None), None)
-        if found is None:
-            return None
-        # not shared, so that the traceback of one waiter does not grow with those of others
-        fault = copy.copy(found)
-        fault.__cause__ = found.__cause__
-        return fault
 
     def flush(self) -> None:
         """Have what is on its way written now, because somebody waits for it."""
@@ -268,6 +267,9 @@ class JournaledDebt(Debt):
     plan: Plan | None = attrs.field(kw_only=True)
     """How to run the event, if it was found in the journal."""
 
+    is_incurred: bool = False
+    """Whether the event was accepted."""
+
     then: Callable[[], None] | None = None
     """What waits for that."""
 
@@ -278,6 +280,7 @@ class JournaledDebt(Debt):
             self.ledger.held[share] = self
         if self.plan is not None:
             self.host.plans[share] = self.plan
+        self.is_incurred = True
         super().incur(share)
 
     @override
@@ -285,17 +288,18 @@ class JournaledDebt(Debt):
         """Hand the line over to the log, unless it is no matter for that: the next process finds it in the journal."""
         if was_stopped(self.share.cut) and self.ledger.log.leave(self.event_id):
             self.is_due: bool = False
+            self.forget()
         else:
             super().write()
 
     def accepted(self, error: LogWriteError | None) -> None:
         """Let the event's handlers run, or cut it off if it could not be journaled."""
         self.is_ready = True
-        if not self.is_due:
+        if not self.is_incurred:
             return  # that was quick: dispatch has yet to go on
         share = self.share
         del self.ledger.held[share]
-        if error is not None:
+        if error is not None and self.is_due:
             self.fail(error)
             _ = share.runner.cut(share, error)
         if self.then is not None:

@@ -637,9 +637,7 @@ class Scheduler:
         self.closing = True
         try:
             await self._finish_within(timeout, spared)
-            await self._cut_and_wait(spared, call)
-            if clear and self.ledger is not None:
-                await self.ledger.secure()
+            await self._cut_and_wait(spared, call, clear=clear)
         finally:
             self._stops -= 1
             self.closing = self.closed or self._stops > 0
@@ -672,13 +670,15 @@ class Scheduler:
         except TimeoutError:
             logger.debug("bus %s was not idle within %s s; the rest is cut off", escape(self.bus_name), timeout)
 
-    async def _cut_and_wait(self, spared: Share | None, call: Call | None) -> None:
+    async def _cut_and_wait(self, spared: Share | None, call: Call | None, *, clear: bool) -> None:
         self._cuts += 1
         if call is not None:
             call.spared = True
         try:
             self.cut_all(BusStopped(f"bus {self.bus_name!r} was stopped before this was done"))
             await self.until_idle(spared)
+            if clear and self.ledger is not None:
+                await self.ledger.secure()
         finally:
             self._cuts -= 1
             if call is not None:

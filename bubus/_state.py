@@ -7,6 +7,7 @@ Rule: a status changes in `EventState.start` and `EventState.complete` only, and
 from __future__ import annotations
 
 import asyncio
+import copy
 from contextvars import Context
 from enum import Enum
 from operator import attrgetter
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bubus._handlers import Handler
     from bubus._ledger import Debt
     from bubus._result import AnyResult
+    from bubus.errors import LogError
 
 Status = Literal["pending", "started", "completed"]
 Outcome = Literal["failed", "cancelled", "unhandled"]
@@ -141,6 +143,9 @@ class EventState:
     debt: Debt | None = None
     """Set by buses that log the event."""
 
+    lost: LogError | None = None
+    """Why a line of the event is not in a log."""
+
     recovered: bool = False
     """Whether it was found in a journal: buses that it is forwarded to may have had it in an earlier process."""
 
@@ -177,6 +182,15 @@ class EventState:
             if parent is not None:
                 parent.open_work -= 1
             state = parent
+
+    def fault(self) -> LogError | None:
+        """Return a new error for whoever waits, if a line of the event is not where it should be."""
+        if self.lost is None:
+            return None
+        # not shared, so that the traceback of one waiter does not grow with those of others
+        fault = copy.copy(self.lost)
+        fault.__cause__ = self.lost.__cause__
+        return fault
 
     def finish(self) -> None:
         """Record when all work was done; it may be repeated, and changes nothing then."""

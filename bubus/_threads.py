@@ -47,8 +47,7 @@ class Delivery(Generic[E]):
 
     def set_result(self, _: None, /) -> None:
         """Hand the completed event over, or say that it could not be logged."""
-        debt = accepted_state(self._event).debt
-        fault = None if debt is None else debt.fault()
+        fault = accepted_state(self._event).fault()
         if self.future.done():
             return
         if fault is None:

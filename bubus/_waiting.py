@@ -48,7 +48,7 @@ def wait(event: E) -> Generator[object, None, E]:
             if state.leaving:
                 # A SystemExit is on its way through the loop: nothing of the program may run before it has left.
                 yield None
-    if state.debt is not None and (fault := state.debt.fault()):
+    if state.lost is not None and (fault := state.fault()):
         raise fault
     return event
 

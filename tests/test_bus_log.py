@@ -15,6 +15,7 @@ import pytest
 
 from bubus import BaseEvent, EventBus, WriteAheadLog
 from bubus.errors import (
+    BusClosed,
     BusStopping,
     EncodeError,
     LogClosedError,
@@ -450,6 +451,30 @@ async def test_D3_a_second_bus_on_the_same_path_fails_at_once(tmp_path: Path) ->
     assert [line["event_seq"] for line in lines(path)] == [1, 2]
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_an_event_that_is_kept_keeps_no_bus_and_no_log(tmp_path: Path, *, ahead: bool) -> None:
+    """Not even when it was forwarded, or its line is lost, which whoever awaits it is told all the same."""
+    paths = [tmp_path / "first.jsonl", tmp_path / "second.jsonl"]
+
+    async def kept() -> list[BaseEvent[Any]]:
+        first, second = (EventBus(wal_path=WriteAheadLog(path, ahead=ahead, max_line_bytes=2000)) for path in paths)
+        first.on(Child, second.dispatch)
+        first.on(ImportantEvent, lambda event: event.data * 2000)
+        lost = first.dispatch(ImportantEvent(data="x"))
+        with pytest.raises(LogLineTooLongError):
+            await lost
+        return [await first.dispatch(Child()), lost]
+
+    events = await kept()
+    await _turns(3)
+    gc.collect()
+    for path in paths:
+        WriteAheadLog(path, ahead=ahead).close()
+    with pytest.raises(LogLineTooLongError):
+        await events[1]
+    assert [line["event_type"] for path in paths for line in lines(path)] == ["Child", "Child"]
+
+
 async def test_a_dropped_bus_frees_its_log(tmp_path: Path) -> None:
     """Without any stop, the lock goes with the last reference."""
     bus = EventBus(wal_path=tmp_path / "events.jsonl")
@@ -542,6 +567,53 @@ async def test_E4_the_end_of_a_bus_does_not_stop_the_loop(tmp_path: Path, mode: 
     assert bus.wal.is_closed
 
 
+@pytest.mark.real_time
+async def test_what_a_handler_dispatches_while_it_ends_the_bus_is_refused(tmp_path: Path) -> None:
+    """Also during the last sync: nothing is accepted that could not run any more."""
+    disk = FaultDisk()
+    bus = EventBus(wal_path=log_on(disk)(tmp_path / "events.jsonl", fsync="everysec"))
+    refused: list[bool] = []
+
+    async def beside() -> None:
+        await asyncio.to_thread(disk.syncing.wait)
+        with pytest.raises(BusStopping):
+            bus.dispatch(Child())
+        refused.append(True)
+        assert disk.gate is not None
+        disk.gate.set()
+
+    async def end(event: ImportantEvent) -> str:
+        task = asyncio.create_task(beside())
+        await bus.stop(clear=True)
+        await task
+        return event.data
+
+    bus.on(ImportantEvent, end)
+    await bus.dispatch(Child())
+    disk.syncing.clear()
+    disk.gate = threading.Event()
+    event = bus.dispatch(ImportantEvent(data="x"))
+    with pytest.raises(LogClosedError):
+        await event  # its own line comes after the end of the log
+    assert refused == [True]
+
+
+@pytest.mark.real_time
+async def test_a_bus_ends_although_its_log_is_used_in_another_loop(tmp_path: Path) -> None:
+    """What is left to be written is for the others, who go on."""
+    log = WriteAheadLog(tmp_path / "events.jsonl", fsync="everysec")
+    bus, other = EventBus(wal_path=log), EventBus(wal_path=log)
+    await bus.dispatch(Child())
+    await asyncio.to_thread(asyncio.run, other.stop(clear=True))
+    assert other not in EventBus.all_instances
+    with pytest.raises(BusClosed):
+        other.dispatch(Child())
+    assert not log.is_closed
+    await bus.dispatch(Child())
+    await bus.stop(clear=True)
+    assert len(lines(log.path)) == 2
+
+
 @pytest.mark.parametrize("ahead", [False, True])
 async def test_E3_a_last_sync_that_fails_is_told_at_the_end_of_the_bus(tmp_path: Path, *, ahead: bool) -> None:
     """Nobody awaits the event any more, so `stop` raises, and the log is closed all the same."""
@@ -554,6 +626,27 @@ async def test_E3_a_last_sync_that_fails_is_told_at_the_end_of_the_bus(tmp_path:
     assert bus.wal is not None
     assert bus.wal.is_closed
     assert bus not in EventBus.all_instances
+
+
+async def test_E3_a_log_that_was_opened_again_tells_of_its_own_failures_only(tmp_path: Path) -> None:
+    """What failed at the end of one bus is no news at the next `close`, nor is what `failure` has said since."""
+    disk = FaultDisk()
+    log = log_on(disk)(tmp_path / "events.jsonl", fsync="everysec")
+    bus = EventBus(wal_path=log)
+    await bus.dispatch(Child())
+    disk.plan = Plan("sync", disk.calls["sync"] + 1)
+    with pytest.raises(LogWriteError):
+        await bus.stop(clear=True)
+    log.reopen()
+    assert log.failure is None
+    bus = EventBus(wal_path=log)
+    await bus.dispatch(Child())
+    disk.plan = Plan("sync", disk.calls["sync"] + 1)
+    log.sync()
+    assert log.failure
+    log.close()
+    assert log.is_closed
+    await bus.stop()
 
 
 @pytest.mark.virtual_time

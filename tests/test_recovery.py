@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -308,6 +310,28 @@ async def test_R10_no_handler_starts_before_the_event_is_safe(tmp_path: Path) ->
     disk.gate.set()
     assert await job.event_result() == "1"
     assert seen == ["parent", "child"]
+    await bus.stop(clear=True)
+
+
+@pytest.mark.real_time
+async def test_what_is_cut_off_before_it_is_journaled_is_let_go(tmp_path: Path) -> None:
+    """When the journal has it at last, nothing waits for it any more, and the bus does not keep it."""
+    disk = FaultDisk()
+    log = log_on(disk)(tmp_path / "events.jsonl", fsync="always", ahead=True)
+    bus = EventBus(wal_path=log, max_history_size=0)
+    await bus.dispatch(Part(number=1))
+    disk.syncing.clear()
+    disk.gate = threading.Event()
+    event = bus.dispatch(Part(number=2))
+    await asyncio.to_thread(disk.syncing.wait)
+    await bus.stop()
+    assert event.event_status == "completed"
+    gone = weakref.ref(event)
+    del event
+    disk.gate.set()
+    await bus.dispatch(Part(number=3))
+    gc.collect()
+    assert gone() is None
     await bus.stop(clear=True)
 
 

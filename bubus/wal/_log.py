@@ -80,7 +80,8 @@ class WriteAheadLog:
 
     _disk: ClassVar[Disk] = Disk()
     _clock: ClassVar[Clock] = Clock()
-    _has_just_failed: bool = False
+    _has_just_failed: bool
+    """Whether `secure` was what failed, so that it is for `close` to say so."""
 
     _finalizer: weakref.finalize[[], WriteAheadLog]
     _owner: int
@@ -356,9 +357,14 @@ class WriteAheadLog:
 
     # -- end and new beginning ---------------------------------------------------------------------------------------
 
-    async def secure(self) -> None:
-        """Return when all that was appended is as safe as `fsync` promises; what failed is raised by `close`."""
-        if self._closed is None:
+    async def secure(self, bus_id: str) -> None:
+        """
+        Return when all that was appended is as safe as `fsync` promises; what failed is raised by `close`.
+
+        That is left to others as long as other buses than *bus_id*, or another event loop, write here.
+
+        """
+        if self._closed is None and self._buses <= {bus_id} and not self._is_elsewhere(get_running_loop()):
             loop, before = self._current_loop(), self._lines.failure
             await self._lines.secure()
             if self._journal is not None:
@@ -445,7 +451,7 @@ class WriteAheadLog:
             finalizer: weakref.finalize[[], WriteAheadLog] = weakref.finalize(self, stack.pop_all().close)
         lines = LineWriter(series, options, self._losses, None if journal is None else journal.written)
         graveyard = Graveyard(disk, self._clock, lock, options)
-        self._closed = self._loop = None
+        self._closed, self._loop, self._has_just_failed = None, None, False
         return finalizer, os.getpid(), lock, journal, lines, graveyard
 
     def _new_journal(self, stack: ExitStack) -> JournalWriter:
@@ -473,13 +479,16 @@ class WriteAheadLog:
     def _current_loop(self) -> AbstractEventLoop:
         loop = get_running_loop()
         if loop is not self._loop:
-            if self._loop is not None and self._loop.is_running():
+            if self._is_elsewhere(loop):
                 raise LogInUseError("another event loop writes to this log now; give the buses of each loop their own")
             self._loop = loop
             self._lines.move(loop)
             if self._journal is not None:
                 self._journal.move(loop)
         return loop
+
+    def _is_elsewhere(self, loop: AbstractEventLoop) -> bool:
+        return self._loop is not None and self._loop is not loop and self._loop.is_running()
 
     def _accept(self, event_id: str, event: bytes, ready: Done) -> LogWriteError | None:
         loop, journal = self._current_loop(), self._journal
