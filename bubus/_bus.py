@@ -116,6 +116,10 @@ class NamedDecorator(Protocol):
 class _Default:
     """The type of an argument that was not given."""
 
+    @override
+    def __repr__(self) -> str:
+        return "<not given>"
+
 
 _UNSET = _Default()
 

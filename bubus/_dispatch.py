@@ -490,7 +490,8 @@ def _record_error(call: Call, error: BaseException, duration: float) -> None:
     share.outcome = share.outcome or "failed"
     call.fail(error, duration)
     if share.cut is None and not isinstance(error, BusStopped):
-        logger.warning("%s failed: %s", _title(call), describe_error(error))
+        trace = error if logger.isEnabledFor(logging.DEBUG) else None
+        logger.warning("%s failed: %s", _title(call), describe_error(error), exc_info=trace)
 
 
 def _presentable(call: Call, error: BaseException) -> BaseException:

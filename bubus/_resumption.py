@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ import attrs
 import msgspec
 
 from bubus._result import AnyResult, EventResult, Origin
+from bubus._tree import escape
 from bubus.errors import EarlierError, HandlerGoneError
 from bubus.wal import LoggedResult
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from bubus._handlers import Handler
     from bubus._state import Share
     from bubus.wal import Unfinished
+
+logger: Final = logging.getLogger("bubus")
 
 _results: Final = msgspec.json.Decoder(LoggedResult)
 
@@ -50,12 +54,12 @@ def _record(event: AnyEvent, origin: Origin, outcome: bytes | None) -> AnyResult
     record: AnyResult = EventResult(event.event_id, origin, event.event_timeout, event.event_result_type)
     record.start(time())
     if outcome is None:
-        record.fail(
-            HandlerGoneError(
-                f"{origin.handler_id.partition(':')[2]} had begun before the crash and is not registered any more: "
-                + "register all handlers before recover()"
-            )
+        gone = HandlerGoneError(
+            f"{origin.handler_id.partition(':')[2]} had begun before the crash and is not registered any more: "
+            + "register all handlers before recover()"
         )
+        logger.warning("event %s: %s", event.event_id, escape(gone))
+        record.fail(gone)
         return record
     found = _results.decode(outcome)
     duration = found.duration or 0.0

@@ -80,7 +80,7 @@ class WriteAheadLog:
 
     _disk: ClassVar[Disk] = Disk()
     _clock: ClassVar[Clock] = Clock()
-    _has_just_failed: bool
+    _has_just_failed: bool = False
     """Whether `secure` was what failed, so that it is for `close` to say so."""
 
     _finalizer: weakref.finalize[[], WriteAheadLog]
