@@ -53,7 +53,7 @@ def rows() -> list[Row]:
     """Measure all and return it."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        return [_logging(home), *_reading(home), *_writing(home), _syncing(home)]
+        return [_logging(home), *_reading(home), *_writing(home), *_syncing(home)]
 
 
 def _body() -> bytes:
@@ -180,7 +180,7 @@ async def _noop() -> None:
 # -- syncing: write and fdatasync of as many lines as there are dispatchers --------------------------------------------
 
 
-def _syncing(folder: Path) -> Row:
+def _syncing(folder: Path) -> list[Row]:
     line = _body() + STATUS + b"\n"
 
     def raw() -> None:
@@ -193,13 +193,45 @@ def _syncing(folder: Path) -> Row:
     def logged() -> None:
         asyncio.run(_dispatch(folder / "sync.jsonl"))
 
-    return Row(f'fsync="always", {DISPATCHERS} at once / write + fdatasync', _ratio(raw, logged), 1 / 0.6)
+    def bare() -> None:
+        asyncio.run(_bare(folder / "bare.jsonl", line))
+
+    return [
+        Row(f'fsync="always", {DISPATCHERS} at once / write + fdatasync', _ratio(raw, logged), 1 / 0.6),
+        Row("as many futures and fdatasync in a thread, no log / the same", _ratio(raw, bare), None),
+    ]
 
 
 async def _dispatch(path: Path) -> None:
     log, body = WriteAheadLog(path, fsync="always"), _body()
     await asyncio.gather(*(_dispatcher(log, body) for _ in range(DISPATCHERS)))
     log.close()
+
+
+async def _bare(path: Path, line: bytes) -> None:
+    """Do what any program with asyncio has to: a future for whoever waits, and a thread for the disk."""
+    loop, batch, futures = asyncio.get_running_loop(), list[bytes](), list[asyncio.Future[None]]()
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def flush() -> None:
+        os.write(fd, b"".join(batch))
+        waiting = futures.copy()
+        batch.clear()
+        futures.clear()
+        loop.run_in_executor(None, os.fdatasync, fd).add_done_callback(
+            lambda _: [one.set_result(None) for one in waiting]
+        )
+
+    async def write() -> None:
+        for _ in range(SYNCS):
+            if not batch:
+                loop.call_soon(flush)
+            batch.append(line)
+            futures.append(loop.create_future())
+            await futures[-1]
+
+    await asyncio.gather(*(write() for _ in range(DISPATCHERS)))
+    os.close(fd)
 
 
 async def _dispatcher(log: WriteAheadLog, body: bytes) -> None:
