@@ -251,6 +251,9 @@ class Proxy:
         self.delay = 0.0
         """Seconds that everything takes, each way."""
 
+        self.hang_up_after: list[int] = []
+        """Of each of the next connections, how many lines of the server pass before the client sees the end."""
+
         self._lost: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.Future[Any]] = set()
         self._target = port
@@ -285,8 +288,12 @@ class Proxy:
             writer.transport.abort()
             return
         self._writers |= {writer, there_writer}
-        pumps = self._pump(reader, there_writer, replies=False), self._pump(there_reader, writer, replies=True)
-        pumping = asyncio.gather(*pumps)
+        answering = (
+            self._hang_up(there_reader, writer, self.hang_up_after.pop(0))
+            if self.hang_up_after
+            else self._pump(there_reader, writer, replies=True)
+        )
+        pumping = asyncio.gather(self._pump(reader, there_writer, replies=False), answering)
         self._connections.add(pumping)
         await pumping
         self._connections.discard(pumping)
@@ -301,3 +308,10 @@ class Proxy:
                     writer.write(data)
                     await writer.drain()
         writer.transport.abort()
+
+    async def _hang_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lines: int) -> None:
+        with contextlib.suppress(OSError):
+            for _ in range(lines):
+                writer.write(await reader.readline())
+            writer.close()
+            await writer.wait_closed()

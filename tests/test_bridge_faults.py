@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -18,6 +19,7 @@ import pytest
 
 from bubus import BaseEvent, EventBus
 from bubus.bridges import Bridge, Outbox, SeenFile
+from bubus.bridges._nats_client import TidyClient
 from bubus.bridges.nats import NatsBridge
 from bubus.bridges.redis import RedisBridge, RedisTransport
 from bubus.errors import BridgeConnectError, BridgeRefused, HandlerTimeout, OptionError
@@ -298,6 +300,40 @@ async def test_M3_a_half_open_connection_is_noticed(kind: type[Server]) -> None:
             await until(lambda: len(effects.count) == 6)
             assert await stored(sender) == 6
     assert set(effects.count.values()) == {1}
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2])
+async def test_M3_a_connection_that_ends_while_it_is_made_leaves_nothing(kind: type[Server], lines: int) -> None:
+    """Three times the server goes away in the handshake: each stream is closed, and no task of it is left."""
+    server = shared(kind)
+    async with Proxy(server.port) as proxy:
+        url = server.url.replace(str(server.port), str(proxy.port))
+        async with bridge_to(url, new_stream(), "g") as bridge:
+            await bridge.dispatch(Ordered(number=0))
+            tasks = len(asyncio.all_tasks())
+            proxy.hang_up_after = [lines] * 3
+            proxy.cut()
+            async with asyncio.timeout(PATIENCE):
+                await bridge.dispatch(Ordered(number=1))
+            assert proxy.hang_up_after == []
+            await until(lambda: len(asyncio.all_tasks()) == tasks)
+            gc.collect()  # which warns of a stream that was forgotten
+
+
+async def test_a_close_that_is_cancelled_can_be_done_again() -> None:
+    """However far a NATS client came with it, its connection is closed and its tasks end."""
+    server = shared(NatsServer)
+    for turns in range(12):
+        client = TidyClient()
+        await client.connect([server.url])
+        closing = asyncio.create_task(client.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        await client.close()
+        del client, closing
+        gc.collect()
 
 
 async def test_M4_a_lost_reply_stores_nothing_twice(kind: type[Server]) -> None:

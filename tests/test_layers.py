@@ -26,7 +26,7 @@ TABLE = """
 0.32 _pydantic_words
 0.35 _foreign
 0.4  _words _body
-1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._base
+1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._base bridges._nats_client
 1.05 _picks _json_text
 1.1  _faults _policy _slots _dump _versions
 1.15 _functions

@@ -22,7 +22,6 @@ import msgspec
 from typing_extensions import Unpack, override
 
 from bubus._ids import new_id
-from bubus._tasks import cancel
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict
 from bubus.bridges._bridge import Bridge, BridgeOptions
@@ -30,16 +29,16 @@ from bubus.bridges._safe import logger, safe
 from bubus.errors import BridgeConnectError, BridgeRefused, BridgeUnavailable, StreamFull
 
 try:
-    import nats
     from nats.errors import Error as NatsError, MaxPayloadError
     from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, StorageType, StreamConfig
     from nats.js.errors import APIError, NotFoundError
+
+    from bubus.bridges._nats_client import TidyClient
 except ModuleNotFoundError as _problem:
     raise _base.missing_extra("nats", "nats", _problem) from _problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import FrameType
 
     from nats.aio.client import Client
     from nats.aio.msg import Msg
@@ -184,7 +183,7 @@ class NatsTransport:
             raise
 
     async def _open(self, *, ordered: bool) -> None:
-        self._client = client = nats.NATS()
+        self._client = client = TidyClient()
         await client.connect(
             self._servers,
             **{
@@ -226,7 +225,6 @@ class NatsTransport:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
-            await cancel(_tasks_of(client))
 
     async def close(self) -> None:
         """Hand back what was fetched and not taken, and disconnect."""
@@ -689,13 +687,3 @@ class NatsBridge(Bridge):
             client=client or {},
         )
         super().__init__(transport, **options)
-
-
-def _tasks_of(client: object) -> list[asyncio.Task[object]]:
-    """Return the tasks that *client* has left: it forgets some when a connection breaks while it connects anew."""
-    return [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and _owner(task) is client]
-
-
-def _owner(task: asyncio.Task[object]) -> object:
-    frame: FrameType | None = getattr(task.get_coro(), "cr_frame", None)
-    return None if frame is None else frame.f_locals.get("self")

@@ -1,10 +1,19 @@
+from asyncio import Task
 from collections.abc import Awaitable, Callable
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.aio.transport import Transport
 from nats.js import JetStreamContext
 
+class Srv: ...
+
 class Client:
+    _transport: Transport | None
+    _reading_task: Task[None] | None
+    _ping_interval_task: Task[None] | None
+    _flusher_task: Task[None] | None
+    async def _connect_to_server(self, s: Srv) -> None: ...
     @property
     def is_connected(self) -> bool: ...
     @property

@@ -1,0 +1,51 @@
+"""The client of nats-py, which leaves nothing behind of a connection that broke while it was being made."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nats.aio.client import Client
+from typing_extensions import override
+
+from bubus._tasks import cancel
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from nats.aio.client import Srv
+
+
+class TidyClient(Client):
+    """
+    A client that ends one connection before it makes the next.
+
+    When a server goes away in the handshake, or just after it, nats-py (2.16) connects again and forgets what it had:
+    the stream stays open, and its tasks read from the next one.
+    """
+
+    @override
+    async def _connect_to_server(self, s: Srv) -> None:
+        self._end_connection()
+        await super()._connect_to_server(s)
+
+    @override
+    async def close(self) -> None:
+        """Close the connection, also when closing was cancelled before, and wait for all tasks."""
+        try:
+            await super().close()
+        finally:
+            self._end_connection()
+            await cancel(task for task in asyncio.all_tasks() - {asyncio.current_task()} if _owner(task) is self)
+
+    def _end_connection(self) -> None:
+        for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
+            if task is not None:
+                _ = task.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _owner(task: asyncio.Task[object]) -> object:
+    frame: FrameType | None = getattr(task.get_coro(), "cr_frame", None)
+    return None if frame is None else frame.f_locals.get("self")
