@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from bubus._construct import SET, public
+from bubus._mode import LAX
 from bubus._narrow import attrs_fields, is_factory, kind_of, method
-from bubus._privates import factories
+from bubus._privates import factories, private_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,26 @@ def copied(event: _E, update: Mapping[str, object], *, deep: bool) -> _E:
     extra = cls.model_config.get("extra", "allow") == "allow"
     names = {attribute.name for attribute in attrs_fields(cls)}
     other.__dict__.update({name: value for name, value in update.items() if extra or name in names})
+    other.__dict__[SET] = frozenset(fields_set(event) | update.keys())
+    return other
+
+
+def replaced(event: _E, /, **changes: object) -> _E:
+    """
+    Return a copy of *event* with other values, by name or alias, checked; extras and private attributes stay.
+
+    This is what `copy.replace` does. attrs' own passes only the fields on, by names that a constructor may not know.
+
+    Raises:
+        ValidationError: If a value does not fit.
+    """
+    cls = type(event)
+    names = {attribute.alias: attribute.name for attribute in attrs_fields(cls)}
+    update = {names.get(name, name): value for name, value in changes.items()}
+    other = cls.__new__(cls)
+    cls.__event_blueprint__.init(LAX.by_names())(other, **{**public(event), **update})
+    fields = event.__dict__
+    other.__dict__.update({name: fields[name] for name in private_names(event)})
     other.__dict__[SET] = frozenset(fields_set(event) | update.keys())
     return other
 

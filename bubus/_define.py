@@ -17,6 +17,7 @@ from bubus._body import Body, collected_marks, is_root
 from bubus._compile import compile_type
 from bubus._config import DEFAULT, merged_config, settings_of
 from bubus._construct import is_of_root, is_written, stands_in, write_init
+from bubus._copies import replaced
 from bubus._faults import Invalid
 from bubus._field_info import FieldInfo
 from bubus._fields import (
@@ -281,6 +282,7 @@ def _make_attrs_class(cls: type[EventShape], declared: Mapping[str, Declaration]
         return field.evolve(default=_settle_default(cls, field.name, default), type=None if kind is MISSING else kind)
 
     sources = {name: declaration.source for name, declaration in declared.items()}
+    _keep_replace(cls)
     _ = attrs.define(
         cls,
         these=sources,
@@ -292,6 +294,12 @@ def _make_attrs_class(cls: type[EventShape], declared: Mapping[str, Declaration]
         repr=False,
         field_transformer=transform,
     )
+
+
+def _keep_replace(cls: type[EventShape]) -> None:
+    """Let attrs find a ``__replace__`` in the class, or it would put one there that knows of no extras."""
+    found: object = getattr(cls, "__replace__", attrs.evolve)
+    type.__setattr__(cls, "__replace__", replaced if found is attrs.evolve else found)
 
 
 def _has_plain_default(field: attrs.Attribute[object]) -> bool:

@@ -29,7 +29,7 @@ from bubus._marks import ComputedField
 from bubus._mode import LAX, Mode, mode_for
 from bubus._narrow import attribute, attrs_fields, item_of, method, namespace_of
 from bubus._picks import IncEx, Picks, picks_of
-from bubus._privates import RESERVED
+from bubus._privates import private_names
 from bubus._pydantic_schema import event_json_schema, event_schema, event_serializer
 from bubus._registry import register
 from bubus._shape import EventShape
@@ -616,11 +616,6 @@ def compared(event: EventModel) -> dict[str, object]:
 def private(event: EventModel, names: Iterable[str]) -> dict[str, object]:
     """Return private attributes, those not made yet too."""
     return {name: getattr(event, name, MISSING) for name in names}
-
-
-def private_names(event: EventModel) -> set[str]:
-    """Return the names of the private attributes that an event has values of its own of."""
-    return {name for name in event.__dict__ if name.startswith("_") and name not in RESERVED}
 
 
 def known(context: object) -> contextlib.AbstractContextManager[None]:

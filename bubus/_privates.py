@@ -14,6 +14,7 @@ import typing_extensions as te
 from bubus._body import is_root
 from bubus._generics import is_class_variable
 from bubus._marks import Private
+from bubus._narrow import namespace_of
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
@@ -105,3 +106,8 @@ def factories(cls: type) -> Iterator[tuple[str, Callable[[], object]]]:
     for name, private in found.items():
         if private.default_factory is not None and isinstance(inspect.getattr_static(cls, name, None), OwnValue):
             yield name, private.default_factory
+
+
+def private_names(event: object) -> set[str]:
+    """Return the names of the private attributes that an event has values of its own of."""
+    return {name for name in namespace_of(event) if name.startswith("_") and name not in RESERVED}

@@ -9,12 +9,14 @@ import json
 import pickle
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeVar
 
+import attrs
 import msgspec
 import pytest
 
 from bubus import (
+    AliasPath,
     BaseEvent,
     BubusError,
     ConfigDict,
@@ -491,6 +493,111 @@ def test_what_a_property_caches_is_no_part_of_the_event() -> None:
     assert "kept" not in repr(event)
     assert Cached.model_validate(event.model_dump()) == event
     assert dict(event)["x"] == 1
+
+
+class TestReplace:
+    """`copy.replace`, which calls ``__replace__``; before Python 3.13 there is only the latter."""
+
+    def test_what_is_not_replaced_stays(self) -> None:
+        """Extras and private attributes too, and what was given; what is new is checked, and counts as given."""
+        event = Noted.model_validate({"bee": 3, "more": "kept", "other": 1})
+        event._notes.append("x")  # pyright: ignore[reportPrivateUsage] - its own
+        replaced = replace(event, count="5", other=2, third=3)
+
+        assert (replaced.bee, replaced.count, replaced.model_extra) == (3, 5, {"more": "kept", "other": 2, "third": 3})
+        assert replaced._notes == ["x"]  # pyright: ignore[reportPrivateUsage] - its own
+        assert replaced.model_fields_set == {"bee", "count", "more", "other", "third"}
+        assert (event.count, event.model_extra) == (1, {"more": "kept", "other": 1})
+        with pytest.raises(ValidationError, match="count"):
+            replace(event, count="many")
+
+    @pytest.mark.parametrize("name", ["number", "n", "deep"])
+    def test_a_field_is_found_by_name(self, name: str) -> None:
+        """However the constructor finds it; and by its alias, which type checkers know it by."""
+        event = Aliased.model_validate({"n": 1, "in": [2]})
+        replaced = replace(event, **{name: 7})
+
+        assert replaced.model_dump(include={"number", "deep"}) == {"number": 1, "deep": 2} | {
+            {"n": "number"}.get(name, name): 7
+        }
+        assert replaced.model_extra == {}
+
+    def test_a_validator_of_the_whole_event_sees_the_replaced_one(self) -> None:
+        """What does not fit together is refused."""
+        with pytest.raises(ValidationError, match="too large"):
+            replace(Whole(low=1, high=2), high=0)
+
+    def test_a_mixin_of_attrs_changes_nothing(self) -> None:
+        """Nor does a subclass; a ``__replace__`` that is written counts."""
+        assert replace(Mixed.model_validate({"level": 2, "more": 1}), level=3).model_extra == {"more": 1}
+        assert replace(Written.model_validate({"more": 1}), more=2).model_extra == {"more": 1}
+
+    def test_what_a_class_forbids_stays_forbidden(self) -> None:
+        """A name that is unknown to a class without extras is refused."""
+        with pytest.raises(ValidationError, match="third"):
+            replace(Strict(), third=3)
+
+
+def replace(event: Any, **changes: object) -> Any:
+    """Do as `copy.replace`, which came with Python 3.13."""
+    return event.__replace__(**changes) if sys.version_info < (3, 13) else copy.replace(event, **changes)
+
+
+class Noted(BaseEvent[None]):
+    """It keeps extras, and notes."""
+
+    bee: int = 2
+    count: int = 1
+    _notes: list[str] = PrivateAttr(default_factory=list)
+
+
+class Aliased(BaseEvent[None]):
+    """Its fields go by other names."""
+
+    number: int = Field(alias="n")
+    deep: int = Field(default=0, validation_alias=AliasPath("in", 0))
+
+
+class Whole(BaseEvent[None]):
+    """Its fields depend on each other."""
+
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("too large")
+        return self
+
+
+@attrs.define(slots=False, kw_only=True)
+class Levelled:
+    """An attrs class."""
+
+    level: int = 0
+
+
+class Mixed(Levelled, BaseEvent[None]):
+    """An event that is one."""
+
+
+class Writing(BaseEvent[None]):
+    """It replaces nothing."""
+
+    def __replace__(self, /, **changes: object) -> Self:
+        """Return itself."""
+        return self
+
+
+class Written(Writing):
+    """It inherits that."""
+
+
+class Strict(BaseEvent[None]):
+    """It takes no extras."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class TestCost:
