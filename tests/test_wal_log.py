@@ -296,7 +296,10 @@ def test_D3_a_second_open_fails_at_once_and_names_the_owner(tmp_path: Path) -> N
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_E5_a_forked_child_neither_writes_nor_keeps_the_lock(tmp_path: Path) -> None:
-    """In a child the log refuses; the lock is free when the parent ends, although the child lives on."""
+    """
+    In a child the log refuses, and what was noted for the journal is left to the parent; the lock is free when that
+    ends, although the child lives on.
+    """
     path = tmp_path / "events.jsonl"
     code = """
 import asyncio, os, sys
@@ -305,8 +308,11 @@ from bubus.errors import LogClosedError
 async def main():
     log = WriteAheadLog(sys.argv[1], fsync="everysec", ahead=True)
     log.append("a", b'{"event_type":"A","event_id":"a"', b"", b"", lambda error: None)
+    log.accept("c", b'{"event_type":"A","event_id":"c"', b"", lambda error: None)
+    log.outcome("c", "app.handler#1", b"{}")
     sys.stdout.flush()
     if os.fork() == 0:
+        await asyncio.sleep(0)
         for refused in (lambda: log.append("b", b"{", b"", b"", print), log.reopen,
                         lambda: log.accept("b", b"{", b"", print)):
             try:
@@ -315,7 +321,7 @@ async def main():
                 print("refused", "parent" in str(error), flush=True)
         sys.stdin.read()  # lives until the test ends
         os._exit(0)
-    log.flush()
+    await asyncio.sleep(0)
     os._exit(0)
 asyncio.run(main())
 """
@@ -326,8 +332,9 @@ asyncio.run(main())
         assert child.stdout
         assert child.wait(30) == 0
         assert [child.stdout.readline() for _ in range(3)] == ["refused True\n"] * 3
-        log = WriteAheadLog(path)
+        log = WriteAheadLog(path, ahead=True)
         assert ids(path) == ["a"]
+        assert [event.outcomes for event in asyncio.run(log.unfinished())] == [{"app.handler#1": b"{}"}]
         log.close()
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 from collections import Counter
+from itertools import product
 from typing import TYPE_CHECKING
 
 import attrs
@@ -16,7 +17,7 @@ from bubus.wal._frame import seal_all
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from bubus.errors import LogWriteError
@@ -63,54 +64,66 @@ class FaultDisk(Disk):
         self.calls: Counter[str] = Counter()
         self.fds: dict[int, Path] = {}
         self.syncing = threading.Event()
+        self.lock_of_all = threading.RLock()
+        """Held by whoever does something: the log's threads meet here, and `die` comes between two steps only."""
 
     def die(self) -> None:
         """Do what the end of a process does: close its files, and so free its locks."""
-        self.is_dead = True
-        self.on_death = None
-        for fd in list(self.fds):
-            os.close(fd)
-        self.fds.clear()
+        with self.lock_of_all:
+            self.is_dead = True
+            self.on_death = None
+            for fd in self.fds:
+                os.close(fd)
+            self.fds.clear()
 
     def open(self, path: Path) -> int:
-        self._step("open")
-        return self._opened(super().open(path), path)
+        with self.lock_of_all:
+            self._step("open")
+            return self._opened(super().open(path), path)
 
     def create(self, path: Path) -> int:
-        self._step("create")
-        return self._opened(super().create(path), path)
+        with self.lock_of_all:
+            self._step("create")
+            return self._opened(super().create(path), path)
 
     def close(self, fd: int) -> None:
-        if fd in self.fds:
-            del self.fds[fd]
-            super().close(fd)
+        with self.lock_of_all:
+            if fd in self.fds:
+                del self.fds[fd]
+                super().close(fd)
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
-        self._step("write")
-        return super().write(fd, data[: len(data) // 2] if self.is_short and len(data) > 1 else data)
+        with self.lock_of_all:
+            self._step("write")
+            return super().write(fd, data[: len(data) // 2] if self.is_short and len(data) > 1 else data)
 
     def sync(self, fd: int) -> None:
         self.syncing.set()
         if self.gate is not None:
             assert self.gate.wait(30)
-        self._step("sync")
-        if self.on_sync is not None:
-            self.on_sync()
+        with self.lock_of_all:
+            self._step("sync")
+            if self.on_sync is not None:
+                self.on_sync()
 
     def truncate(self, fd: int, size: int) -> None:
-        self._step("truncate")
-        super().truncate(fd, size)
+        with self.lock_of_all:
+            self._step("truncate")
+            super().truncate(fd, size)
 
     def rename(self, source: Path, target: Path) -> None:
-        self._step("rename")
-        super().rename(source, target)
+        with self.lock_of_all:
+            self._step("rename")
+            super().rename(source, target)
 
     def remove(self, path: Path) -> None:
-        self._step("remove")
-        super().remove(path)
+        with self.lock_of_all:
+            self._step("remove")
+            super().remove(path)
 
     def sync_directory(self, path: Path) -> None:
-        self._step("sync_directory")
+        with self.lock_of_all:
+            self._step("sync_directory")
 
     def _opened(self, fd: int, path: Path) -> int:
         self.fds[fd] = path
@@ -134,65 +147,134 @@ class FaultDisk(Disk):
             raise OSError(plan.code, os.strerror(plan.code))
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _File:
     now: bytes = b""
     safe: bytes = b""
     """What is on the disk for certain."""
 
 
+@attrs.frozen
+class _Change:
+    """What one call did to the names in a directory; it reaches the disk as a whole or not at all."""
+
+    gone: Path
+    name: Path | None = None
+    file: _File | None = None
+
+    def apply(self, names: dict[Path, _File]) -> None:
+        names.pop(self.gone, None)
+        if self.name is not None and self.file is not None:
+            names[self.name] = self.file
+
+
 class PowerDisk(FaultDisk):
-    """Keeps beside the real files what a power cut could leave of them."""
+    """
+    Keeps beside the real files what a power cut could leave of them.
+
+    Until a directory is synced, each change of a name in it may be on the disk or not, whatever became of those before
+    it. Of a file there is what was written before the last sync of it began, and maybe more.
+    """
+
+    before_step: Callable[[], object] | None = None
+    """Called before anything is done, in whichever thread does it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.names: list[dict[Path, _File]] = [{}]
-        """The directory as it is on the disk, and after each change of a name since the last sync of it."""
+        self.names: dict[Path, _File] = {}
+        self.safe_names: dict[Path, _File] = {}
+        self.changes: list[_Change] = []
+        """What was done to names since their directory was synced."""
+
+        self.files: dict[int, _File] = {}
+
+    def open(self, path: Path) -> int:
+        with self.lock_of_all:
+            fd = super().open(path)
+            self.files[fd] = self.names[path]
+            return fd
 
     def create(self, path: Path) -> int:
-        fd = super().create(path)
-        self._rename({**self.names[-1], path: _File()})
-        return fd
+        with self.lock_of_all:
+            fd = super().create(path)
+            file = self.files[fd] = _File()
+            self._change(_Change(path, path, file))
+            return fd
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
-        written = super().write(fd, data)
-        self._file(fd).now += bytes(data[:written])
-        return written
+        with self.lock_of_all:
+            written = super().write(fd, data)
+            self.files[fd].now += bytes(data[:written])
+            return written
 
     def truncate(self, fd: int, size: int) -> None:
-        super().truncate(fd, size)
-        self._file(fd).now = self._file(fd).now[:size]
+        with self.lock_of_all:
+            super().truncate(fd, size)
+            self.files[fd].now = self.files[fd].now[:size]
 
     def sync(self, fd: int) -> None:
+        file = self.files[fd]
+        begun = file.now
         super().sync(fd)
-        self._file(fd).safe = self._file(fd).now
+        file.safe = begun
 
     def rename(self, source: Path, target: Path) -> None:
-        super().rename(source, target)
-        names = dict(self.names[-1])
-        names[target] = names.pop(source)
-        self._rename(names)
-        self.fds = {fd: target if path == source else path for fd, path in self.fds.items()}
+        with self.lock_of_all:
+            super().rename(source, target)
+            self._change(_Change(source, target, self.names[source]))
 
     def remove(self, path: Path) -> None:
-        super().remove(path)
-        self._rename({name: file for name, file in self.names[-1].items() if name != path})
+        with self.lock_of_all:
+            super().remove(path)
+            if path in self.names:
+                self._change(_Change(path))
 
     def sync_directory(self, path: Path) -> None:
-        super().sync_directory(path)
-        del self.names[:-1]
+        with self.lock_of_all:
+            super().sync_directory(path)
+            done = [change for change in self.changes if change.gone.parent == path]
+            self.changes = [change for change in self.changes if change not in done]
+            for change in done:
+                change.apply(self.safe_names)
 
     def cut_power(self, chance: random.Random, home: Path) -> None:
         """Write to *home* one of the states that a power cut now may leave."""
-        home.mkdir()
-        for path, file in chance.choice(self.names).items():
-            (home / path.name).write_bytes(_remainder(file, chance))
+        kept = [chance.random() < 0.5 for _ in self.changes]
+        lay_out(home, {path.name: _remainder(file, chance) for path, file in self._names_with(kept).items()})
 
-    def _file(self, fd: int) -> _File:
-        return self.names[-1][self.fds[fd]]
+    def aftermaths(self) -> Iterator[dict[str, bytes]]:
+        """
+        Yield what a power cut now may leave, for each set of changes of names that has reached the disk.
 
-    def _rename(self, names: dict[Path, _File]) -> None:
-        self.names.append(names)
+        Of each file there is either all that was written or only what is safe. The file of the lock is left out.
+        """
+        for kept in product((False, True), repeat=len(self.changes)):
+            names = {path.name: file for path, file in self._names_with(kept).items() if path.suffix != ".lock"}
+            for contents in product(*({file.safe, file.now} for file in names.values())):
+                yield dict(zip(names, contents, strict=True))
+
+    def _names_with(self, kept: Sequence[bool]) -> dict[Path, _File]:
+        names = dict(self.safe_names)
+        for change, is_kept in zip(self.changes, kept, strict=True):
+            if is_kept:
+                change.apply(names)
+        return names
+
+    def _change(self, change: _Change) -> None:
+        change.apply(self.names)
+        self.changes.append(change)
+
+    def _step(self, operation: str) -> None:
+        if self.before_step is not None and not self.is_dead:
+            self.before_step()
+        super()._step(operation)
+
+
+def lay_out(home: Path, files: dict[str, bytes]) -> None:
+    """Make a directory that holds just these files."""
+    home.mkdir()
+    for name, data in files.items():
+        (home / name).write_bytes(data)
 
 
 def _remainder(file: _File, chance: random.Random) -> bytes:

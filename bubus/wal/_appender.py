@@ -46,6 +46,11 @@ class Appender:
         """Whether there is a descriptor."""
         return self._fd >= 0
 
+    @property
+    def is_named(self) -> bool:
+        """Whether a power cut would leave the file under its name: `sync` sees to that."""
+        return not self._unnamed
+
     def is_same(self, other: Appender) -> bool:
         """Return whether *other* is or was the same file."""
         return self._identity == other._identity
@@ -111,13 +116,15 @@ class Appender:
         return self._disk.read(self._fd, size, offset)
 
     def rename(self, path: Path) -> None:
-        """Move the file, which some systems refuse while it is open, and go on with it."""
+        """Move the file, which some systems refuse while it is open, and go on with it; `sync` makes that safe."""
+        safe = self.safe
         self.close()
         try:
             self._disk.rename(self.path, path)
             self.path = path
         finally:
             self._hold(self._disk.open(self.path))
+            self.safe = safe
 
     def close(self) -> None:
         """Give the descriptor back, if it is still ours."""

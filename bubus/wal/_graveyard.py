@@ -45,18 +45,18 @@ class Graveyard:
             series = Series(self._disk, self._clock, self._lock, self._options)
             try:
                 series.open()
-                self._write(series, event, reason)
+                # a recovery that was killed between this and its note in the journal comes here again
+                if not (series.seq and logged(series.path, {event.event_id}, 0, self._options.max_line_bytes)):
+                    _write(series, event, reason)
+                series.sync()  # in that case too: it may have been killed before it did that
             finally:
                 series.close()
         except Untrusted as error:
             raise error.cause from error
 
-    def _write(self, series: Series, event: Unfinished, reason: str) -> None:
-        # a recovery that was killed between this and its note in the journal comes here again
-        if series.seq and logged(series.path, {event.event_id}, 0, self._options.max_line_bytes):
-            return
-        end = b',"event_error":%b,"event_attempts":%b' % (_encode(reason), _encode(event.attempts))
-        written = series.write([clean(event.event.rstrip().removesuffix(b"}") + end)])
-        if written.error is not None:
-            raise written.error
-        series.sync()
+
+def _write(series: Series, event: Unfinished, reason: str) -> None:
+    end = b',"event_error":%b,"event_attempts":%b' % (_encode(reason), _encode(event.attempts))
+    written = series.write([clean(event.event.rstrip().removesuffix(b"}") + end)])
+    if written.error is not None:
+        raise written.error

@@ -9,6 +9,7 @@ one as soon as it is safe. Whoever finds both reads the old one and then the new
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -247,14 +248,19 @@ class Journal:
         """
         self._file.sync()
 
-    def begin_anew(self) -> Appender:
+    def begin_anew(self) -> Appender | None:
         """
         Go on in a new file that begins with what is unfinished, and return the old one, for `replace` after a `sync`.
+
+        The present file must have been synced since it got its name. Else this does nothing and returns None: of that
+        renaming and of the next file's creation a power cut could leave just the latter, and so no name of this file.
 
         Raises:
             OSError: If there is no room for it now; the old file goes on.
 
         """
+        if not self._file.is_named:
+            return None
         self._worthwhile = 2 * self._file.size  # should this fail, do not try again with every write
         old, self._file = self._file, self._fresh(self._next)
         return old
@@ -263,7 +269,7 @@ class Journal:
         """
         Give the new file the place of *old*.
 
-        Whether that survives a power cut does not matter: whoever finds both names reads both.
+        A power cut before the next `sync` may undo that, which does not matter: whoever finds both names reads both.
 
         Raises:
             OSError: If it cannot be renamed.
@@ -290,11 +296,20 @@ class Journal:
         else:
             self._disk.remove(self._path)
         self._disk.sync_directory(self._path.parent)  # else the old records of ".new" could come without these
-        self._disk.remove(self._next)
+        if self._disk.look(self._next) is not None:
+            self._disk.remove(self._next)
+            self._disk.sync_directory(self._path.parent)  # else they could come back after those that follow
 
     def close(self) -> None:
         """Give the descriptor back."""
         self._file.close()
+
+    def abandon(self) -> None:
+        """Give the descriptor back, and forget what was noted and what is unfinished: that is for another process."""
+        self._unwritten.clear()
+        self.live.clear()
+        self.left.clear()
+        self.close()
 
     def _fresh(self, path: Path) -> Appender:
         self._disk.remove(path)
@@ -304,6 +319,8 @@ class Journal:
             file.write(seal_all(records, 0))
         except (OSError, Untrusted):
             file.close()
+            with suppress(OSError):
+                self._disk.remove(path)  # the old file goes on, and what is here is not to be read after it
             raise
         self._seq = len(records)
         self._unwritten.clear()

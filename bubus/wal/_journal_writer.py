@@ -150,7 +150,7 @@ class JournalWriter:
         """Close the descriptor, and leave all else to the parent of a forked child."""
         self._runway.abandon()
         self._waiting.clear()
-        self.journal.close()
+        self.journal.abandon()
 
     def _write(self, loop: AbstractEventLoop) -> None:
         if self._try_to_write():
@@ -221,7 +221,7 @@ class JournalWriter:
         for landed in landings:
             if not landed.done() and not landed.get_loop().is_closed():
                 landed.set_result(None)
-        if self._waiting and loop is not None:
+        if loop is not None and (self._waiting or (self.journal.has_grown and self.failure is None)):
             self._take_off(loop)
 
     def _replace(self, old: Appender) -> None:

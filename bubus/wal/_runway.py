@@ -56,8 +56,8 @@ class Runway:
 
     def leave(self, loop: AbstractEventLoop) -> None:
         """Land a flight of another loop than *loop*: that one may have ended since."""
-        if self._flight is not None and self._flight.loop is not loop:
-            self.wait()
+        while self._flight is not None and self._flight.loop is not loop:
+            self.wait()  # what lands may start the next one
 
     def close(self) -> None:
         """Wait for the flight and end the thread."""

@@ -53,11 +53,17 @@ class Series:
         """
         Open and repair the file if there is one, and find the number of the last line.
 
+        Unless `fsync` is ``"no"`` it is synced: the process before this one may have died before it did that, and an
+        event that is found in the log is forgotten elsewhere.
+
         Raises:
             LogDamagedError: If its last line is damaged.
+            Untrusted: If it could not be synced.
 
         """
         found = repair(self._disk, self.file, self._options.max_line_bytes) if self.file.open() else None
+        if self._options.fsync != "no":
+            self.sync()
         self.seq = self._last_seq() if found is None else found
         self._born = self._birth()
 
@@ -114,12 +120,23 @@ class Series:
         self._prune()
 
     def retire(self) -> None:
-        """End the file as it is, and give it its number."""
+        """
+        End the file as it is, and give it its number.
+
+        Raises:
+            OSError: If it cannot be renamed now.
+            Untrusted: If nobody knows whether a power cut would leave it a name.
+
+        """
         number = self._next_number()
         self._lock.note(number)
         self.file.close()
         self._disk.rename(self.path, numbered(self.path, number))
         self.file = Appender(self._disk, self.path)
+        try:
+            self._disk.sync_directory(self.path.parent)  # else the next file could take the name of this one before
+        except OSError as error:
+            raise Untrusted(error) from error
 
     def put_aside(self, failed: Appender, *, cut: bool) -> None:
         """

@@ -1,0 +1,188 @@
+"""The power cut before each step of the log: with every set of changes of names that may have reached the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from bubus.wal import WriteAheadLog, records
+from bubus.wal._journal import Journal
+from bubus.wal._names import rotated
+from tests.test_wal_journal import accept, complete, left
+from tests.wal_faults import Acks, Crash, Plan, PowerDisk, lay_out, log_on, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bubus.wal import Fsync
+
+MODES: tuple[Fsync, ...] = ("no", "everysec", "always")
+
+
+@attrs.define
+class Cuts:
+    """What power cuts may leave of a log, each with what had been promised by then."""
+
+    disk: PowerDisk
+    home: Path
+    promised: list[str] = attrs.Factory(list[str])
+    """Ids of events that must survive."""
+
+    _left: dict[frozenset[tuple[str, bytes]], frozenset[str]] = attrs.field(init=False, factory=dict)
+
+    def add(self) -> None:
+        """Cut the power now, in every way."""
+        for files in self.disk.aftermaths():
+            left = frozenset(files.items())
+            self._left[left] = self._left.get(left, frozenset()).union(self.promised)
+
+    async def check(self) -> int:
+        """Open what each has left, see that nothing promised is missing and nothing there twice, and count them."""
+        for number, (files, promised) in enumerate(self._left.items()):
+            found = await _found(self.home / str(number), dict(files))
+            assert len(found) == len(set(found)), sorted(files)
+            assert promised <= set(found), sorted(files)
+        return len(self._left)
+
+
+async def _found(home: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Return the ids of all events that are in the log, whose numbers have no gap, or left to be recovered."""
+    lay_out(home, files)
+    log = WriteAheadLog(home / "events.jsonl", ahead=True)
+    found = [event.event_id for event in await log.unfinished()]
+    log.close()
+    if log.path.exists() or rotated(log.path):
+        found += [record.event_id for record in records(log.path)]
+    return found
+
+
+def killed(disk: PowerDisk, log: WriteAheadLog) -> None:
+    """Do what the end of the process does; the next one may use the disk."""
+    log.after_fork()
+    disk.die()
+    disk.is_dead = False
+
+
+async def test_no_compaction_of_the_journal_can_lose_an_event(tmp_path: Path) -> None:
+    """Tried again at once, before anything was synced since the last: what was synced before is found all the same."""
+    disk = PowerDisk()
+    cuts = Cuts(disk, tmp_path)
+    disk.make_directory(tmp_path / "log")
+    journal = Journal(disk, tmp_path / "log" / "events.jsonl", 1000)
+    journal.open()
+    disk.before_step = cuts.add
+    for number in range(0, 12, 3):
+        _accept(journal, number)
+        old = journal.begin_anew()
+        _accept(journal, number + 1)
+        journal.sync()
+        cuts.promised += [str(number), str(number + 1)]
+        if old is not None:
+            journal.replace(old)
+        _accept(journal, number + 2)
+        cuts.promised += [str(number + 2)] * (not journal.is_unsafe)
+    journal.close()
+    cuts.add()
+    assert disk.calls["rename"] > 1
+    assert await cuts.check() > 30
+
+
+def _accept(journal: Journal, number: int) -> None:
+    head, payload, _ = parts(str(number))
+    journal.accept(str(number), head + payload + b"}", 0)
+
+
+@pytest.mark.real_time
+async def test_what_came_while_the_journal_was_compacted_is_synced_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`close` is as safe as `fsync` promises, also for what was written to the new file after that was synced."""
+    monkeypatch.setattr("bubus.wal._journal._SMALL", 1000)
+    disk = PowerDisk()
+    log = log_on(disk)(tmp_path / "log" / "events.jsonl", fsync="everysec", ahead=True)
+    await accept(log, "a")
+    log.sync()
+    disk.syncing.clear()
+    disk.gate = threading.Event()
+    await accept(log, "b", 1000)
+    assert await asyncio.to_thread(disk.syncing.wait, 30)
+    await accept(log, "c")
+    disk.gate.set()
+    log.close()
+    assert disk.calls["rename"] == 1
+    cuts = Cuts(disk, tmp_path, ["a", "b", "c"])
+    cuts.add()
+    assert await cuts.check() > 0
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("mode", MODES)
+async def test_no_rotation_can_lose_a_line(tmp_path: Path, mode: Fsync) -> None:
+    """The next file never stands under the name of the one before without that having its own."""
+    disk, acks = PowerDisk(), Acks()
+    cuts = Cuts(disk, tmp_path)
+    if mode == "always":
+        cuts.promised = acks.good
+    log = log_on(disk)(tmp_path / "log" / "events.jsonl", fsync=mode, rotate_bytes=700)
+    disk.before_step = cuts.add
+    for number in range(9):
+        acks.add(log, str(number))
+        await log.drain()
+    log.close()
+    if mode == "everysec":
+        cuts.promised = acks.good
+    cuts.add()
+    assert acks.good == [str(number) for number in range(9)]
+    assert disk.calls["rename"] == 2
+    assert await cuts.check() > 10
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("mode", ["everysec", "always"])
+async def test_a_line_that_a_killed_process_has_not_synced_counts_when_it_is_synced(
+    tmp_path: Path, mode: Fsync
+) -> None:
+    """Found in the log, its event is dropped from the journal: not before the line is safe."""
+    path, disk = tmp_path / "log" / "events.jsonl", PowerDisk()
+    first = log_on(disk)(path, ahead=True)
+    await accept(first, "a")
+    await complete(first, "a")
+    killed(disk, first)
+    second = log_on(disk)(path, fsync=mode, ahead=True)
+    cuts = Cuts(disk, tmp_path, ["a"])
+    disk.before_step = cuts.add
+    assert await second.unfinished() == []
+    second.close()
+    cuts.add()
+    assert await cuts.check() > 0
+
+
+@pytest.mark.real_time
+async def test_an_event_that_a_killed_process_buried_is_forgotten_when_that_is_safe(tmp_path: Path) -> None:
+    """Killed before ``.dead`` was synced, the next process finds the event there and syncs it, however it got there."""
+    path, disk = tmp_path / "log" / "events.jsonl", PowerDisk()
+    first = log_on(disk)(path, ahead=True)
+    await accept(first, "a")
+    killed(disk, first)
+    second = log_on(disk)(path, ahead=True)
+    (event,) = await second.unfinished()
+    disk.plan = Plan("sync", disk.calls["sync"] + 1, crash=True)
+    with pytest.raises(Crash):
+        await second.bury(event, "tried often enough")
+    disk.plan = None
+    killed(disk, second)
+    third = log_on(disk)(path, fsync="always", ahead=True)
+    (event,) = await third.unfinished()
+    await third.bury(event, "tried often enough")
+    third.close()
+    dead = path.with_name("events.jsonl.dead")
+    for number, files in enumerate(disk.aftermaths()):
+        home = tmp_path / str(number)
+        lay_out(home, files)
+        buried = [record.event_id for record in records(home / dead.name)] if dead.name in files else []
+        assert buried == ["a"] or [event.event_id for event in await left(home / path.name)] == ["a"]
