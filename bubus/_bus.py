@@ -586,7 +586,9 @@ class EventBus(OlderBus):
 
         Args:
             timeout: Seconds; ``math.inf`` = as long as it takes.
-            clear: End the bus for good: forget its handlers and history, free its name, close its log.
+            clear:
+                End the bus for good: forget its handlers and history, free its name, close its log. A handler of the
+                bus may do this too; the log is closed as soon as the event it handles has its line.
 
         Raises:
             OptionError: If *timeout* is negative.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextvars import Context
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -11,6 +13,7 @@ from typing_extensions import override
 from bubus._codec import encode
 from bubus._context import Runner
 from bubus._resumption import Resumption, handler_key
+from bubus._tasks import spawn
 from bubus.errors import BusStopped, LogError, LogWriteError
 from bubus.wal._entry import Scribe, journaled, with_path, written
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from bubus.wal import Unfinished, WriteAheadLog
 
 
+logger = logging.getLogger("bubus")
+
+
 class Host(Runner, Protocol):
     """What a ledger knows of the scheduler of its bus."""
 
@@ -35,6 +41,9 @@ class Ledger:
 
     pending: int = 0
     """Lines on their way."""
+
+    owed: int = 0
+    """Accepted events that have no line yet, those on their way included."""
 
     paused: bool = False
     """Whether the queue is to wait, because what is recovered comes first."""
@@ -52,6 +61,8 @@ class Ledger:
         """Ids of events that a recovery has found in the log, or has dispatched here: a recovered one is no forward."""
 
         self._bus_id: str = bus_id
+        self._ends: bool = False
+        self._ending: asyncio.Task[None] | None = None
         log.attach(bus_id)
 
     def admit(self, event: AnyEvent, call: Call | None, plan: Plan | None, host: Host) -> Debt | None:
@@ -138,14 +149,37 @@ class Ledger:
         """Have done by another thread what `close` would block for."""
         await self.log.secure(self._bus_id)
 
-    def close(self) -> None:
+    def close(self, *, inside: bool = False) -> None:
         """
         End the bus' use of the log, and close that unless other buses use it; it may block on the disk.
+
+        Args:
+            inside: Whether a handler of the bus does this. Then it happens when the lines that are owed are written:
+                that of the event it handles is one.
 
         Raises:
             LogWriteError: If the last lines could not be forced to the disk.
         """
-        self.log.detach(self._bus_id)
+        if inside and self.owed:
+            self._ends = True
+        else:
+            self._ends = False
+            self.log.detach(self._bus_id)
+
+    def paid(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Count one line less that is owed."""
+        self.owed -= 1
+        if self._ends and not self.owed and not loop.is_closed():
+            self._ending = spawn(self._end(), loop=loop, context=Context(), eager_start=False)
+
+    async def _end(self) -> None:
+        try:
+            await self.secure()
+        finally:
+            try:
+                self.close()
+            except LogWriteError as error:
+                logger.error("the last lines of a log could not be forced to the disk: %s", error)  # noqa: TRY400 - it has no frames of interest
 
 
 @attrs.define(eq=False, repr=False)
@@ -187,6 +221,7 @@ class Debt:
             self.is_due = False  # buses that share a log write an event once
         else:
             self.next, first.next = first.next, self
+        self.ledger.owed += self.is_due
 
     def __iter__(self) -> Iterator[Debt]:
         """Yield this and the following."""
@@ -235,6 +270,7 @@ class Debt:
     def forget(self) -> None:
         """Let the event go: nothing is left to be done here."""
         state = self.share.state
+        self.ledger.paid(state.loop)
         if state.debt is self:
             state.debt = self.next
             return
@@ -286,7 +322,7 @@ class JournaledDebt(Debt):
     @override
     def write(self) -> None:
         """Hand the line over to the log, unless it is no matter for that: the next process finds it in the journal."""
-        if was_stopped(self.share.cut) and self.ledger.log.leave(self.event_id):
+        if _is_unfinished(self.share) and self.ledger.log.leave(self.event_id):
             self.is_due: bool = False
             self.forget()
         else:
@@ -312,3 +348,9 @@ def was_stopped(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, BusStopped):
         error = error.__cause__
     return error is not None
+
+
+def _is_unfinished(share: Share) -> bool:
+    """Tell whether a stop has kept handlers from finishing: not if all that was left is the one that asked for it."""
+    calls = share.calls
+    return was_stopped(share.cut) and (not calls or any(was_stopped(call.cut or call.error) for call in calls))

@@ -621,7 +621,7 @@ class Scheduler:
         self.registry.clear()
         self.history.clear()
         if self.ledger is not None:
-            self.ledger.close()
+            self.ledger.close(inside=bool(self._running))
 
     async def stop(self, timeout: float, *, clear: bool = False) -> None:
         """

@@ -16,6 +16,7 @@ import pytest
 from bubus import BaseEvent, EventBus, WriteAheadLog
 from bubus.errors import (
     BusClosed,
+    BusStopped,
     BusStopping,
     EncodeError,
     LogClosedError,
@@ -26,6 +27,7 @@ from bubus.errors import (
     OptionTypeError,
 )
 from bubus.wal import read, records
+from tests.until import until
 from tests.wal_faults import FaultDisk, Plan, log_on
 
 if TYPE_CHECKING:
@@ -571,7 +573,8 @@ async def test_E4_the_end_of_a_bus_does_not_stop_the_loop(tmp_path: Path, mode: 
 async def test_what_a_handler_dispatches_while_it_ends_the_bus_is_refused(tmp_path: Path) -> None:
     """Also during the last sync: nothing is accepted that could not run any more."""
     disk = FaultDisk()
-    bus = EventBus(wal_path=log_on(disk)(tmp_path / "events.jsonl", fsync="everysec"))
+    log = log_on(disk)(tmp_path / "events.jsonl", fsync="everysec")
+    bus = EventBus(wal_path=log)
     refused: list[bool] = []
 
     async def beside() -> None:
@@ -593,9 +596,62 @@ async def test_what_a_handler_dispatches_while_it_ends_the_bus_is_refused(tmp_pa
     disk.syncing.clear()
     disk.gate = threading.Event()
     event = bus.dispatch(ImportantEvent(data="x"))
-    with pytest.raises(LogClosedError):
-        await event  # its own line comes after the end of the log
+    await event
     assert refused == [True]
+    assert types(tmp_path / "events.jsonl") == ["Child", "ImportantEvent"]
+    await until(lambda: log.is_closed, 1_000_000)
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_handler_that_ends_the_bus_loses_no_line(tmp_path: Path, mode: Fsync, *, ahead: bool) -> None:
+    """The log is closed, and free, when the event it handles and the one that waits for that have theirs."""
+    path = tmp_path / "events.jsonl"
+    log = WriteAheadLog(path, fsync=mode, ahead=ahead)
+    bus = EventBus(wal_path=log)
+
+    async def parent(event: ImportantEvent) -> str:
+        await bus.dispatch(Child())
+        return event.data
+
+    async def end(event: Child) -> str:
+        await bus.stop(clear=True)
+        assert not log.is_closed
+        return "ended"
+
+    bus.on(ImportantEvent, parent)
+    bus.on(Child, end)
+    event = await bus.dispatch(ImportantEvent(data="x"))
+    with pytest.raises(BusStopped):
+        await event.event_result()
+    assert await event.event_children[0].event_result() == "ended"
+    await until(lambda: log.is_closed, 1_000_000)
+    assert types(path) == ["Child"] if ahead else ["Child", "ImportantEvent"]
+    later = WriteAheadLog(path, ahead=True)
+    assert [left.event_id for left in await later.unfinished()] == [event.event_id] * ahead
+    later.close()
+
+
+@pytest.mark.real_time
+async def test_a_handler_that_ends_the_bus_is_told_of_in_a_warning_if_that_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody waits for the end of the log: an error of the last sync is logged, and the lock is freed."""
+    disk, path = FaultDisk(), tmp_path / "events.jsonl"
+    log = log_on(disk)(path, fsync="everysec")
+    bus = EventBus(wal_path=log)
+
+    async def end(event: ImportantEvent) -> str:
+        await bus.stop(clear=True)
+        disk.plan = Plan("sync", disk.calls["sync"] + 1)
+        return event.data
+
+    bus.on(ImportantEvent, end)
+    await bus.dispatch(ImportantEvent(data="x"))
+    await until(lambda: log.is_closed, 1_000_000)
+    assert [record.levelname for record in caplog.records if "could not be forced to the disk" in record.message]
+    WriteAheadLog(path).close()
 
 
 @pytest.mark.real_time

@@ -17,7 +17,7 @@ from bubus.wal._frame import seal_all
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bubus.errors import LogWriteError
@@ -270,7 +270,7 @@ class PowerDisk(FaultDisk):
         super()._step(operation)
 
 
-def lay_out(home: Path, files: dict[str, bytes]) -> None:
+def lay_out(home: Path, files: Mapping[str, bytes]) -> None:
     """Make a directory that holds just these files."""
     home.mkdir()
     for name, data in files.items():

@@ -142,12 +142,14 @@ class JournalWriter:
 
     def close(self) -> None:
         """Give the descriptor and the thread back."""
+        self._stop_turn()
         self._pulse.stop()
         self._runway.close()
         self.journal.close()
 
     def abandon(self) -> None:
         """Close the descriptor, and leave all else to the parent of a forked child."""
+        self._stop_turn()
         self._runway.abandon()
         self._waiting.clear()
         self.journal.abandon()
@@ -185,6 +187,11 @@ class JournalWriter:
     def _at_end_of_turn(self, loop: AbstractEventLoop) -> None:
         if self._turn is None:
             self._turn = loop.call_soon(self._end_turn, loop, context=Context())
+
+    def _stop_turn(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.cancel()
 
     def _end_turn(self, loop: AbstractEventLoop) -> None:
         self._turn = None
