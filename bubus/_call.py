@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bubus._bus import EventBus
     from bubus._event import AnyEvent
+    from bubus._handlers import Handler
     from bubus._state import EventState, Share
 
 NO_SHARE: Final = cast("Share", cast("object", None))
@@ -37,6 +38,9 @@ class Call(EventResult[object]):
 
     share: Share = attrs.field(init=False)
     """What it is a part of; `NO_SHARE` once the event is complete."""
+
+    handler: Handler | None = attrs.field(init=False)
+    """What is called; None once the event is complete, as a record must not keep that alive either."""
 
     nesting: int = attrs.field(init=False)
     """How many eager starts lie below this one on the Python stack."""

@@ -17,7 +17,7 @@ import attrs
 from bubus._body import is_root
 from bubus._config import title_of
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
-from bubus._framework import RUN_TIME_NAMES
+from bubus._framework import CHECKS, RUN_TIME_NAMES
 from bubus._functions import ValidationInfo, context, current
 from bubus._marks import ComputedField
 from bubus._narrow import attribute, is_factory, is_list_or_tuple, is_mapping, item_of, method
@@ -212,6 +212,13 @@ def is_of_root(cls: type, name: str) -> bool:
     return owner is None or is_root(owner)
 
 
+def _is_seldom_given(argument: Argument) -> bool:
+    """Tell whether a field is one of the framework's whose default nobody has to look at."""
+    extraordinary = argument.converts or argument.asks or argument.checks_default or argument.info.factory_takes_data
+    plain = argument.is_plain and argument.attribute.init and argument.factory is None
+    return argument.name in CHECKS and plain and argument.has_default and not extraordinary
+
+
 @final
 class _Writer:
     """Collects the lines of one constructor, and the objects that its names stand for."""
@@ -223,10 +230,16 @@ class _Writer:
         self.arguments = arguments
         self.privates = privates
         self.lines: list[str] = []
-        self.parameters = dict.fromkeys(
-            path[0] for one in arguments for path in one.lookups if len(path) == 1 and one.is_parameter(path[0])
-        )
+        self.base_indent = 0
         self.keeps_data = any(one.asks or one.info.factory_takes_data for one in arguments)
+        gives_all = mode.base64 or self.keeps_data
+        self.seldom = 0 if gives_all else sum(1 for _ in itertools.takewhile(_is_seldom_given, arguments))
+        self.parameters = dict.fromkeys(
+            path[0]
+            for one in arguments[self.seldom :]
+            for path in one.lookups
+            if len(path) == 1 and one.is_parameter(path[0])
+        )
         self.keeps_roots = any(self._leads_into_extra(path) for one in arguments for path in one.lookups)
         self.keeps_set = not mode.base64  # of an event that was written it is not known any more
         self.names: dict[str, object] = {
@@ -250,17 +263,15 @@ class _Writer:
     def write(self) -> str:
         """Return the source."""
         self._begin()
-        for index, argument in enumerate(self.arguments):
-            self._take(index, argument)
-            self._default(index, argument)
-            self._check(index, argument)
+        self._take_seldom_given()
+        self._take_all(self.seldom, len(self.arguments))
         self._refuse()
         self._assign()
         self._end()
         return "\n".join([*self.lines, ""])
 
     def _add(self, indent: int, line: str) -> None:
-        self.lines.append("    " * indent + line)
+        self.lines.append("    " * (self.base_indent + indent) + line)
 
     def _name(self, kind: str, index: int | str, value: object) -> str:
         name = f"_{kind}_{index}"
@@ -289,7 +300,8 @@ class _Writer:
 
     def _begin(self) -> None:
         parameters = "".join(f"{name}=_missing, " for name in self.parameters)
-        self._add(0, f"def __init__(_self, /, *, {parameters}**_extras):")
+        star = "*, " if parameters else ""
+        self._add(0, f"def __init__(_self, /, {star}{parameters}**_extras):")
         self._add(1, "if _type(_self) is not _class:")
         self._add(2, f"return _redirect(_self, _mode, {{{self._given(payload=False)}}}, _extras)")
         self._add(1, "_faults = None")
@@ -299,6 +311,24 @@ class _Writer:
             self._add(1, "_data = {}")
         if self.keeps_roots:
             self._add(1, "_roots = set()")
+
+    def _take_seldom_given(self) -> None:
+        """Write all there is to the framework's arguments; they are no parameters, since each of those takes time."""
+        if not self.seldom:
+            return
+        self._add(1, "if _extras:")
+        self.base_indent = 1
+        self._take_all(0, self.seldom)
+        self.base_indent = 0
+        self._add(1, "else:")
+        for index, argument in enumerate(self.arguments[: self.seldom]):
+            self._add(2, self._default_value(index, argument, argument.name))
+
+    def _take_all(self, start: int, end: int) -> None:
+        for index, argument in enumerate(self.arguments[start:end], start):
+            self._take(index, argument)
+            self._default(index, argument)
+            self._check(index, argument)
 
     def _take(self, index: int, argument: Argument) -> None:
         """Write where the value comes from, unless it is the parameter of its own name."""

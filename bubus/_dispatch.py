@@ -80,8 +80,7 @@ def run(share: Share, handlers: Sequence[Handler], nesting: int, timeout: float 
     state, runner = share.state, share.runner
     if state.status == "pending":
         state.start(runner.epoch)
-    share.calls = calls = _open_calls(share, handlers, nesting, timeout)
-    share.waiting = zip(calls, handlers, strict=True)
+    share.waiting = iter(_open_calls(share, handlers, nesting, timeout))
     if state.depth > runner.options.max_depth:
         _refuse_depth(share, runner.options)
     return go_on(share)
@@ -89,17 +88,30 @@ def run(share: Share, handlers: Sequence[Handler], nesting: int, timeout: float 
 
 def go_on(share: Share) -> bool:
     """Start handlers until one has to be waited for; tell whether all have settled."""
-    options = share.runner.options
+    options, state = share.runner.options, share.state
+    before_call = options.before_call
     share.stepping = True
-    for call, handler in share.waiting:
-        if call.live:
-            if options.before_call is not None:
-                options.before_call(call)
-                if not call.live:  # whoever was told has cut it off
-                    continue
-            _start(call, handler, share)
-            if share.active and not options.parallel_handlers:
-                break
+    for call in share.waiting:
+        if before_call is not None and call.live:
+            before_call(call)
+        handler = call.handler
+        if handler is None or not call.live:  # cut off, perhaps by whoever was told
+            continue
+        share.active += 1
+        context = share.context if len(share.calls) == 1 else share.context.copy()
+        call.start_time = now = monotonic()
+        call.start(state.epoch + now)
+        if (function := handler.coroutine_function) is None:
+            _run_plain(call, handler.function, context)
+        else:
+            eager = call.nesting < MAX_NESTING
+            task = spawn(_run(call, function, share), loop=state.loop, context=context, eager_start=eager)
+            if call.live:
+                _suspended(call, task)
+            del task
+        del context  # the frames of an error refer to this one as long as the error is kept
+        if share.active and not options.parallel_handlers:
+            break
     share.stepping = False
     return not share.active
 
@@ -111,9 +123,10 @@ def _open_calls(share: Share, handlers: Sequence[Handler], nesting: int, timeout
     if timeout is None:
         timeout = event.event_timeout
     calls: list[Call] = []
+    share.calls = calls
     for handler in handlers:
         results[handler.id] = call = Call(event_id, handler.origin, timeout, kind)
-        call.share, call.nesting = share, nesting
+        call.share, call.handler, call.nesting = share, handler, nesting
         calls.append(call)
     if not calls:
         share.outcome = "unhandled"
@@ -132,25 +145,6 @@ def _refuse_depth(share: Share, options: Options) -> None:
 # -- one handler ---------------------------------------------------------------------------------------------------
 
 
-def _start(call: Call, handler: Handler, share: Share) -> None:
-    share.active += 1
-    state, context = share.state, share.context
-    if len(share.calls) > 1:
-        context = context.copy()
-    call.start_time = now = monotonic()
-    call.start(state.epoch + now)
-    function = handler.coroutine_function
-    if function is not None:
-        eager = call.nesting < MAX_NESTING
-        task = spawn(_run(call, function), loop=state.loop, context=context, eager_start=eager)
-        if call.live:
-            _suspended(call, task)
-        del task
-    else:
-        _run_plain(call, handler.function, context)
-    del context  # the frames of an error refer to this one as long as the error is kept
-
-
 def _run_plain(call: Call, function: AnyHandler, context: Context) -> None:
     try:
         value = _in_no_task(call, function, context)
@@ -161,16 +155,16 @@ def _run_plain(call: Call, function: AnyHandler, context: Context) -> None:
             _start_given(call, value, context)
         else:
             _settle(call, value)
-    del context  # see _start
+    del context  # see go_on
 
 
 def _start_given(call: Call, awaitable: Awaitable[object], context: Context) -> None:
     """Await in a task what a plain function returned."""
-    eager = call.nesting < MAX_NESTING
-    task = spawn(_run(call, lambda *_event: awaitable), loop=call.share.state.loop, context=context, eager_start=eager)
+    share, eager = call.share, call.nesting < MAX_NESTING
+    task = spawn(_run(call, lambda _event: awaitable, share), loop=share.state.loop, context=context, eager_start=eager)
     if call.live:
         _suspended(call, task, awaitable)
-    del context, task  # see _start
+    del context, task  # see go_on
 
 
 def _in_no_task(call: Call, function: AnyHandler, context: Context) -> object:
@@ -184,7 +178,7 @@ def _in_no_task(call: Call, function: AnyHandler, context: Context) -> object:
         return context.run(_call, call, function)
     finally:
         asyncio._enter_task(loop, task)  # noqa: SLF001 - see above
-        del context, task  # see _start
+        del context, task  # see go_on
 
 
 def _call(call: Call, function: AnyHandler) -> object:
@@ -214,12 +208,12 @@ def _never_started(call: Call, awaitable: Awaitable[object] | None, task: asynci
         _ended_with(call, asyncio.CancelledError())
 
 
-async def _run(call: Call, function: Callable[..., Awaitable[object]]) -> None:
+async def _run(call: Call, function: Callable[..., Awaitable[object]], share: Share) -> None:
     """Be the handler's task: run it and settle the call, so that no callback is needed."""
     call.task = current_task()
     enter(call)
     try:
-        value = await function(call.share.event)
+        value = await function(share.event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _ended_with(call, _without_own_frames(error))
     else:
@@ -377,8 +371,7 @@ def mark_cut(share: Share, error: BaseException) -> None:
 def settle_unrun(share: Share, handlers: Sequence[Handler], error: BaseException) -> None:
     """Record *error* for every handler of an event that is cut off before its bus began with it."""
     mark_cut(share, error)
-    share.calls = _open_calls(share, handlers, 0)
-    for call in share.calls:
+    for call in _open_calls(share, handlers, 0):
         _settle(call, error=error)
 
 
@@ -421,10 +414,11 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
     if duration > _UNNOTICED or (call.timeout and duration > call.timeout):
         error = _check_late(call, error, duration)
     share = call.share
-    forwarded = value is share.event
-    exact = forwarded or value is None or call.result_type is type(value)
-    if exact and error is None and not isinstance(value, Exception):
-        call.complete(value, duration, forwarded=forwarded)
+    kind = type(value)
+    if error is None and kind in _PLAIN and (value is None or kind is call.result_type):
+        call.complete(value, duration)
+    elif error is None and value is share.event:
+        call.complete(value, duration, forwarded=True)
     else:
         _record(call, value, error, duration)
     if call.after is not None:

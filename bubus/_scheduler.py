@@ -547,7 +547,7 @@ class Scheduler:
         if share.outcome is not None:
             self.outcomes[share.outcome] += 1
         for call in share.calls:
-            call.share = NO_SHARE
+            call.share, call.handler = NO_SHARE, None
         share.calls = ()
         self.history.complete(share.event)
         if self.completed % _MEMORY_CHECK == 1:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bubus._call import Call
     from bubus._context import Runner
     from bubus._event import AnyEvent
-    from bubus._handlers import Handler
     from bubus._ledger import Debt
     from bubus._result import AnyResult
     from bubus.errors import LogError
@@ -46,7 +45,7 @@ class Waiter(Protocol):
         ...
 
 
-_NOBODY: Iterator[tuple[Call, Handler]] = iter(())
+_NOBODY: Iterator[Call] = iter(())
 
 NO_CONTEXT = Context()
 """Stands for a context that was let go."""
@@ -76,8 +75,8 @@ class Share:
 
     stage: Stage = QUEUED
     calls: Sequence[Call] = ()
-    waiting: Iterator[tuple[Call, Handler]] = _NOBODY
-    """Those of `calls` that have not had their turn, each with what it calls."""
+    waiting: Iterator[Call] = _NOBODY
+    """Those of `calls` that have not had their turn."""
 
     active: int = 0
     """Handlers that have started and not settled."""
