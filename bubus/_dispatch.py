@@ -77,17 +77,21 @@ class Options:
 
 def run(share: Share, handlers: Sequence[Handler], nesting: int, timeout: float | None = None) -> bool:
     """Make a pending record for every handler, in order, then `go_on`; *timeout* in seconds, else the event says."""
-    state, runner = share.state, share.runner
+    state, runner, now = share.state, share.runner, monotonic()
     if state.status == "pending":
-        state.start(runner.epoch)
+        state.start(now, runner.epoch)
     share.waiting = iter(_open_calls(share, handlers, nesting, timeout))
     if state.depth > runner.options.max_depth:
         _refuse_depth(share, runner.options)
-    return go_on(share)
+    return go_on(share, now)
 
 
-def go_on(share: Share) -> bool:
-    """Start handlers until one has to be waited for; tell whether all have settled."""
+def go_on(share: Share, now: float | None = None) -> bool:
+    """
+    Start handlers until one has to be waited for; tell whether all have settled.
+
+    *now* is a reading of `time.monotonic` that has just been taken: reading the clock takes as long as much else here.
+    """
     options, state = share.runner.options, share.state
     before_call = options.before_call
     share.stepping = True
@@ -99,8 +103,9 @@ def go_on(share: Share) -> bool:
             continue
         share.active += 1
         context = share.context if len(share.calls) == 1 else share.context.copy()
-        call.start_time = now = monotonic()
-        call.start(state.epoch + now)
+        call.start_time = moment = now or monotonic()
+        now = None
+        call.start(state.epoch + moment)
         if (function := handler.coroutine_function) is None:
             _run_plain(call, handler.function, context)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic, time
 from typing import TYPE_CHECKING, cast
 
 from bubus._callables import handler_name, identified_name
@@ -87,7 +88,8 @@ class OlderEvent:
             record = EventResult(event.event_id, origin, event.event_timeout, event.event_result_type)
             state.results[origin.handler_id] = record
         if state.status == "pending" and (settles(update) or update.get("status") == "started"):
-            state.start()
+            now = monotonic()
+            state.start(now, time() - now)
         apply_update(record, update, type(event).__event_result__, event)
         return record
 

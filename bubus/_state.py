@@ -148,11 +148,11 @@ class EventState:
     recovered: bool = False
     """Whether it was found in a journal: buses that it is forwarded to may have had it in an earlier process."""
 
-    def start(self, epoch: float = 0.0) -> None:
-        """Record that the first bus begins with the event; *epoch* makes a Unix time of `time.monotonic`, if known."""
+    def start(self, now: float, epoch: float) -> None:
+        """Record that the first bus begins with the event *now*, by `time.monotonic`; *epoch* makes a Unix time of it."""
         self.status = "started"
-        self.started = monotonic()
-        self.epoch = epoch or time() - self.started
+        self.started = now
+        self.epoch = epoch
 
     def accept(self, share: Share, bus_id: str) -> None:
         """Add the share of one more bus."""
