@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextvars import Context
 from typing import TYPE_CHECKING
 
@@ -36,9 +35,10 @@ class Alarm:
     def set(self, call: Call, seconds: float, action: Callable[[Call], None]) -> None:
         """Do *action* in *seconds*, unless *call* has ended by then; replaces what was set for it."""
         loop = call.share.state.loop
-        call.due, call.action = loop.time() + seconds, action
-        if self._timer is None or call.due < self._timer.when():
-            self._set_timer(loop, call.due)
+        due = loop.time() + seconds
+        call.alarm = due, action
+        if self._timer is None or due < self._timer.when():
+            self._set_timer(loop, due)
 
     def clear(self) -> None:
         """Forget everything: nothing runs any more."""
@@ -59,12 +59,12 @@ class Alarm:
         self._timer = None
         now = loop.time()
         for call in list(self._set()):
-            if call.live and call.due <= now:  # what was done for others may have changed it
-                call.due = math.inf
-                call.action(call)
-        following = min((call.due for call in self._set()), default=None)
+            if call.live and call.alarm is not None and call.alarm[0] <= now:  # others may have changed it meanwhile
+                action, call.alarm = call.alarm[1], None
+                action(call)
+        following = min((call.alarm[0] for call in self._set() if call.alarm), default=None)
         if following is not None:
             self._set_timer(loop, max(following, now + _PAUSE))
 
     def _set(self) -> Iterator[Call]:
-        return (call for share in self._running for call in share.calls if call.live and call.due < math.inf)
+        return (call for share in self._running for call in share.calls if call.live and call.alarm)

@@ -335,7 +335,8 @@ class EventBus(OlderBus):
             EncodeError: If the bus has a log and the event cannot be written to it.
             LogWriteError: If the log takes nothing (any more).
         """
-        if not _is(type(event), EventMeta):  # faster than isinstance(event, BaseEvent)
+        kind = type(event)
+        if type(kind) is not EventMeta and not _is(kind, EventMeta):  # faster than isinstance(event, BaseEvent)
             raise _no_event(event)
         plan = inherited_plan(is_forward=state_of(event) is not None) if replaying else None
         self._scheduler.accept(event, self, plan)

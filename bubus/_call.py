@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final, SupportsIndex, cast
 
 import attrs
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 
 NO_SHARE: Final = cast("Share", cast("object", None))
 """Stands for the share of an event that is complete: a record must not keep the bus alive."""
-
-
-def _nothing(call: Call) -> None:
-    del call
 
 
 @attrs.define(eq=False, repr=False)
@@ -54,10 +49,8 @@ class Call(EventResult[object]):
     task: asyncio.Task[None] | None = None
     """The handler's own task; None for one that has not started or is a plain function."""
 
-    due: float = math.inf
-    """When `action` is due, on the clock of the loop; set only while the handler is suspended."""
-
-    action: Callable[[Call], None] = _nothing
+    alarm: tuple[float, Callable[[Call], None]] | None = None
+    """What is to be done if the handler has not settled by then, a reading of the loop's clock."""
 
     after: Callable[[Call], None] | None = None
     """Told when the handler has settled."""

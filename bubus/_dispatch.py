@@ -94,10 +94,11 @@ def go_on(share: Share, now: float | None = None) -> bool:
     """
     options, state = share.runner.options, share.state
     before_call = options.before_call
-    share.stepping = True
+    share.active = 1
     for call in share.waiting:
         if before_call is not None and call.live:
             before_call(call)
+            now = None
         handler = call.handler
         if handler is None or not call.live:  # cut off, perhaps by whoever was told
             continue
@@ -115,9 +116,9 @@ def go_on(share: Share, now: float | None = None) -> bool:
                 _suspended(call, task)
             del task
         del context  # the frames of an error refer to this one as long as the error is kept
-        if share.active and not options.parallel_handlers:
+        if share.active > 1 and not options.parallel_handlers:
             break
-    share.stepping = False
+    share.active -= 1
     return not share.active
 
 
@@ -156,7 +157,7 @@ def _run_plain(call: Call, function: AnyHandler, context: Context) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _settle(call, error=_without_own_frames(error, 3))
     else:
-        if _must_be_awaited(value):
+        if value is not call.share.event and _must_be_awaited(value):
             _start_given(call, value, context)
         else:
             _settle(call, value)
@@ -166,7 +167,9 @@ def _run_plain(call: Call, function: AnyHandler, context: Context) -> None:
 def _start_given(call: Call, awaitable: Awaitable[object], context: Context) -> None:
     """Await in a task what a plain function returned."""
     share, eager = call.share, call.nesting < MAX_NESTING
-    task = spawn(_run(call, lambda _event: awaitable, share), loop=share.state.loop, context=context, eager_start=eager)
+    task = spawn(
+        _run(call, lambda *_event: awaitable, share), loop=share.state.loop, context=context, eager_start=eager
+    )
     if call.live:
         _suspended(call, task, awaitable)
     del context, task  # see go_on
@@ -383,7 +386,7 @@ def settle_unrun(share: Share, handlers: Sequence[Handler], error: BaseException
 def settle_dead(share: Share, error: BaseException) -> None:
     """Record *error* for handlers whose event loop is closed, so that nothing can be cancelled or awaited."""
     mark_cut(share, error)
-    share.stepping = True  # or the rest of the handlers would be started as soon as one settles
+    share.active += 1  # or the rest of the handlers would be started as soon as the last of these settles
     for call in share.calls:
         _settle(call, error=error)
         for child in call.event_children:
@@ -420,7 +423,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         error = _check_late(call, error, duration)
     share = call.share
     kind = type(value)
-    if error is None and kind in _PLAIN and (value is None or kind is call.result_type):
+    if error is None and kind in _PLAIN and (value is None or call.result_type is kind):
         call.complete(value, duration)
     elif error is None and value is share.event:
         call.complete(value, duration, forwarded=True)
@@ -430,7 +433,7 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         call.after(call)
         call.after = None  # it refers to the bus and to contexts, and records are kept
     share.active -= 1
-    if not share.active and not share.stepping:
+    if not share.active:
         share.runner.proceed(share)
 
 

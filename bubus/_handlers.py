@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 from weakref import WeakValueDictionary
@@ -132,7 +133,11 @@ class Registry:
     """Names the bus that a callable passes events on to; None for any other callable."""
 
     _by_key: dict[Key, list[Handler]] = attrs.Factory(dict[Key, list[Handler]])
-    _cache: dict[tuple[type, str], tuple[Handler, ...]] = attrs.Factory(dict[tuple[type, str], tuple[Handler, ...]])
+    _cache: defaultdict[type, dict[str, tuple[Handler, ...]]] = attrs.Factory(
+        lambda: defaultdict[type, dict[str, tuple[Handler, ...]]](dict)
+    )
+    """What `match` returned, by class and name."""
+
     _names: dict[str, int] = attrs.Factory(dict[str, int])
     _added: int = 0
 
@@ -308,19 +313,20 @@ class Registry:
     def match(self, event: AnyEvent) -> tuple[Handler, ...]:
         """Return what *event* calls: by class and name in the order of `on`, then ``"*"``; `once` handlers leave."""
         try:
-            return self._cache[type(event), event.event_type]
+            return self._cache[type(event)][event.event_type]
         except KeyError:
-            return self._look_up(event, (type(event), event.event_type))
+            return self._look_up(event)
 
-    def _look_up(self, event: AnyEvent, cache_key: tuple[type, str]) -> tuple[Handler, ...]:
+    def _look_up(self, event: AnyEvent) -> tuple[Handler, ...]:
         handlers = self._find(event)
         once = [handler for handler in handlers if handler.once]
         for handler in once:
             _ = self.discard(handler)
         if not once:
-            if len(self._cache) >= _CACHE_LIMIT:
+            known = self._cache[type(event)]
+            if len(self._cache) > _CACHE_LIMIT or len(known) >= _CACHE_LIMIT:
                 self._cache.clear()
-            self._cache[cache_key] = handlers
+            self._cache[type(event)][event.event_type] = handlers
         return handlers
 
     def _find(self, event: AnyEvent) -> tuple[Handler, ...]:

@@ -79,10 +79,7 @@ class Share:
     """Those of `calls` that have not had their turn."""
 
     active: int = 0
-    """Handlers that have started and not settled."""
-
-    stepping: bool = False
-    """Whether handlers are being started: what settles meanwhile is seen by whoever starts them."""
+    """Handlers that have started and not settled, and one more while others are being started: the last one goes on."""
 
     behind: Iterator[Share] | None = None
     """What runs out of turn when this is done."""
@@ -148,11 +145,11 @@ class EventState:
     recovered: bool = False
     """Whether it was found in a journal: buses that it is forwarded to may have had it in an earlier process."""
 
-    def start(self, now: float, epoch: float) -> None:
-        """Record that the first bus begins with the event *now*, by `time.monotonic`; *epoch* makes a Unix time of it."""
+    def start(self, now: float = 0.0, epoch: float = 0.0) -> None:
+        """Record that the first bus begins with the event; *epoch* makes a Unix time of *now*, by `time.monotonic`."""
         self.status = "started"
-        self.started = now
-        self.epoch = epoch
+        self.started = now or monotonic()
+        self.epoch = epoch or time() - self.started
 
     def accept(self, share: Share, bus_id: str) -> None:
         """Add the share of one more bus."""
@@ -176,11 +173,7 @@ class EventState:
                 state.debt.pay()
                 if state.open_work:
                     return
-            parent = state.parent
-            state.complete()
-            if parent is not None:
-                parent.open_work -= 1
-            state = parent
+            state = state.complete()
 
     def fault(self) -> LogError | None:
         """Return a new error for whoever waits, if a line of the event is not where it should be."""
@@ -198,8 +191,8 @@ class EventState:
             if not self.epoch:  # no bus has begun with it
                 self.epoch = time() - self.completed
 
-    def complete(self) -> None:
-        """Record that all work is done, and tell all that wait."""
+    def complete(self) -> EventState | None:
+        """Record that all work is done, and tell all that wait; return the parent, which has less open work now."""
         if self.completed is None:
             self.finish()
         self.status = "completed"
@@ -209,7 +202,11 @@ class EventState:
             share.runner.event_completed(share)
         if self.waiters is not None:
             self._wake(self.waiters)
-        self.parent = None
+        parent = self.parent
+        if parent is not None:
+            self.parent = None
+            parent.open_work -= 1
+        return parent
 
     def add_waiter(self, waiter: Waiter) -> None:
         """Tell *waiter* when the event is complete."""
