@@ -32,6 +32,7 @@ from bubus._pydantic_schema import bus_schema
 from bubus._recovery import RecoveryReport, recover
 from bubus._replay import Choice, ReplayReport, checked_moment, replay
 from bubus._scheduler import Scheduler
+from bubus._seconds import checked_seconds, checked_timeout
 from bubus._state import state_of
 from bubus._threads import Delivery
 from bubus._tree import describe_value, escape, render
@@ -194,8 +195,8 @@ class EventBus(OlderBus):
             max_pending = None if max_history_size is None else 100
         _check_count("max_pending", max_pending, least=1)
         _check_flag("parallel_handlers", parallel_handlers)
-        checked_grace = _checked_seconds("cancel_grace", cancel_grace)
-        checked_slow = _checked_seconds("slow_handler_seconds", slow_handler_seconds)
+        checked_grace = checked_seconds("cancel_grace", cancel_grace)
+        checked_slow = checked_seconds("slow_handler_seconds", slow_handler_seconds)
         self.middlewares = checked_middlewares(middlewares)
         hooks = hooks_of(self.middlewares)
         self.id = new_id()
@@ -405,6 +406,8 @@ class EventBus(OlderBus):
 
         Raises:
             PatternError: If *event_type* is no pattern.
+            OptionError: If *timeout* is negative.
+            OptionTypeError: If it is no number.
             NoLoopError: If no event loop runs.
             WaitTimeout: After *timeout* seconds (a TimeoutError).
             BusStopped: If the bus is stopped meanwhile.
@@ -414,9 +417,10 @@ class EventBus(OlderBus):
         loop = _running_loop()
         if loop is None:
             raise NoLoopError("expect() needs a running event loop: call it inside an async function")
-        deadline = None if timeout is None else loop.time() + _checked_seconds("timeout", timeout)
+        seconds = checked_timeout(timeout)
+        deadline = None if seconds is None else loop.time() + seconds
         wanted = tuple(check for check in (predicate, include) if check is not None)
-        waiting = Waiting(key, wanted, exclude, deadline, loop.create_future())
+        waiting = Waiting(key, wanted, exclude, deadline, loop.create_future(), self.name, seconds or 0.0)
         return Expectation[AnyEvent](waiting, self._scheduler.expectations)
 
     # -- what is going on --------------------------------------------------------------------------------------------
@@ -558,6 +562,8 @@ class EventBus(OlderBus):
             timeout: Seconds; None = as long as it takes.
 
         Raises:
+            OptionError: If *timeout* is negative.
+            OptionTypeError: If it is no number.
             WaitTimeout: After *timeout* seconds (a TimeoutError).
             DeadlockError: Inside a handler that this bus waits for.
             WrongLoopError: If the bus runs in another loop.
@@ -569,7 +575,7 @@ class EventBus(OlderBus):
                 + "wait outside, or await single events"
             )
         self._scheduler.check_loop()
-        clock = asyncio.timeout(None if timeout is None else _checked_seconds("timeout", timeout))
+        clock = asyncio.timeout(checked_timeout(timeout))
         try:
             async with clock:
                 await self._scheduler.until_idle()
@@ -593,10 +599,11 @@ class EventBus(OlderBus):
 
         Raises:
             OptionError: If *timeout* is negative.
+            OptionTypeError: If it is no number.
             WrongLoopError: If the bus has work in another loop.
             LogWriteError: If the last lines could not be forced to the disk; the bus has ended all the same.
         """
-        seconds = 0.0 if timeout is None else _checked_seconds("timeout", timeout, infinite=True)
+        seconds = 0.0 if timeout is None else checked_seconds("timeout", timeout, infinite=True)
         self._scheduler.history.measure_latest()
         _warn_of_memory()
         await self._scheduler.stop(seconds, clear=clear)
@@ -696,14 +703,6 @@ def _check_count(option: str, value: object, *, least: int) -> None:
 def _check_flag(option: str, value: object) -> None:
     if not isinstance(value, bool):
         raise OptionTypeError(f"{option}={describe_value(value)} must be True or False")
-
-
-def _checked_seconds(option: str, value: object, *, infinite: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionTypeError(f"{option}={describe_value(value)} must be a number of seconds")
-    if value < 0 or math.isnan(value) or (math.isinf(value) and not infinite):
-        raise OptionError(f"{option}={value} must be a number of seconds that is not negative")
-    return value
 
 
 _memory_warned = False

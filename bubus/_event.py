@@ -13,6 +13,7 @@ import bubus._result as selecting
 from bubus._context import live_call
 from bubus._model import EventModel
 from bubus._older_event import OlderEvent
+from bubus._seconds import checked_timeout
 from bubus._state import EventState, Status, state_of
 from bubus._tree import ICONS, Row, describe_error, describe_seconds, describe_value, escape, render
 from bubus._types import T_EventResultType
@@ -111,7 +112,7 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
         if timeout is None:
             await self
             return
-        clock = asyncio.timeout(timeout)
+        clock = asyncio.timeout(checked_timeout(timeout))
         try:
             async with clock:
                 await self
@@ -159,6 +160,8 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
         Raises:
             Exception: The error of a handler as it was raised; several as one ExceptionGroup.
             NoResultError: If there is no value and *raise_if_none*.
+            OptionError: If *timeout* is negative.
+            OptionTypeError: If it is no number.
             WaitTimeout: After *timeout* seconds (a TimeoutError).
         """
         wanted = await self._select(timeout, include, raise_if_any, raise_if_none)

@@ -52,6 +52,9 @@ class Waiting:
     """On the loop's clock, in seconds."""
 
     future: asyncio.Future[AnyEvent]
+    bus: str = ""
+    seconds: float = 0.0
+    """Until the deadline, when the waiting began."""
 
     def offer(self, event: AnyEvent) -> bool:
         """Take *event* if it is the expected one; tell whether this expectation is over."""
@@ -100,7 +103,8 @@ class Expectation(Coroutine[object, None, E], Generic[E]):
             if not waiting.late() or (waiting.future.done() and not waiting.future.cancelled()):
                 raise
             raise WaitTimeout(
-                f"no expected {describe_key(waiting.key)} was dispatched in time; call expect() before what causes it"
+                f"no expected {describe_key(waiting.key)} was dispatched on bus {waiting.bus!r} within "
+                + f"{waiting.seconds:g} s; call expect() before what causes it"
             ) from None
         finally:
             self._unregister()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from bubus._bus import EventBus
+from bubus._seconds import checked_seconds
 from bubus.errors import NotSettledError, StuckLoopError
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ async def settled(*buses: EventBus, timeout: float = 5.0) -> AsyncGenerator[None
 
     Raises:
         NotSettledError: If an event is unfinished, the counters of a bus do not add up, or a task is left.
+        OptionError: If *timeout* is negative.
+        OptionTypeError: If it is no number.
 
     """
     broken, running = {bus.id for bus in buses or _alive() if _faults(bus)}, asyncio.all_tasks()
@@ -110,6 +113,8 @@ async def settle(*buses: EventBus, timeout: float = 5.0) -> None:
 
     Raises:
         NotSettledError: If an event is unfinished, the counters of a bus do not add up, or a task is left.
+        OptionError: If *timeout* is negative.
+        OptionTypeError: If it is no number.
 
     """
     await _settle(buses or _alive(), timeout, set())
@@ -131,7 +136,7 @@ def assert_settled(*buses: EventBus) -> None:
 
 async def _settle(buses: Collection[EventBus], timeout: float, running: set[asyncio.Task[object]]) -> None:
     with contextlib.suppress(TimeoutError):  # what is unfinished by then is reported below
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(checked_seconds("timeout", timeout)):
             await _completed(buses)
     left = await _tasks_left(running)
     _report([*(fault for bus in buses for fault in _faults(bus)), *(f"task left: {_names([task])}" for task in left)])

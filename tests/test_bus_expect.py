@@ -278,3 +278,11 @@ async def test_expect_with_a_wrong_timeout_is_refused_at_the_call(timeout: float
     with pytest.raises(OptionError, match="timeout"):
         _ = bus.expect(Reply, timeout=timeout)
     await bus.dispatch(Reply())
+
+
+@pytest.mark.virtual_time
+async def test_a_timeout_says_what_was_waited_for() -> None:
+    """Its message names the pattern, the bus and the seconds."""
+    bus = EventBus("replies")
+    with pytest.raises(WaitTimeout, match=r"no expected Reply was dispatched on bus 'replies' within 2\.5 s; call"):
+        await bus.expect(Reply, timeout=2.5)

@@ -11,6 +11,7 @@ from typing_extensions import override
 from bubus._event import AnyEvent, is_event
 from bubus._handlers import AnyHandler, Registry, Subscription, normalize_pattern
 from bubus._ids import new_id
+from bubus._seconds import checked_seconds
 from bubus._tree import describe_value
 from bubus.bridges._base import Message, Verdict
 from bubus.bridges._intake import Intake, Limits
@@ -202,7 +203,12 @@ class Bridge:
 
         What was received and is not done by then is handed back: another worker gets it. What the server does not have
         yet stays in the outbox, or fails. It is final, and doing it twice is no error.
+
+        Raises:
+            OptionError: If *timeout* is negative.
+            OptionTypeError: If it is no number.
         """
+        timeout = checked_seconds("timeout", timeout, infinite=True)
         started, self._state = self._state == "started", "stopped"
         if not started:
             return
@@ -265,12 +271,15 @@ class Bridge:
             group: Which group is asked; None asks all, and takes the results of whoever answers first.
 
         Raises:
+            OptionError: If *timeout* is negative.
+            OptionTypeError: If it is no number.
             WaitTimeout: If no results come in time (a TimeoutError).
             AlreadyDispatchedError: If the event was dispatched before.
             BridgeStateError: Before `start`, and after `stop`.
             EncodeError: If it cannot be written.
         """
         self._check()
+        timeout = checked_seconds("timeout", timeout, infinite=True)
 
         async def send() -> None:
             message = self._message(event, reply=self.transport.inbox, group=group or "")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from bubus._seconds import checked_seconds
 from bubus._tasks import cancel
 from bubus._tree import describe_error, escape
 from bubus.bridges._base import Delivery, Message, Verdict
@@ -55,8 +56,7 @@ class Limits:
         for name in ("max_in_flight", "max_deliveries", "max_event_bytes"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name}={getattr(self, name)} must be at least 1")
-        if not self.retry_delay >= 0:
-            raise OptionError(f"retry_delay={self.retry_delay} must be a number of seconds that is not negative")
+        _ = checked_seconds("retry_delay", self.retry_delay)
 
 
 @attrs.define(eq=False)

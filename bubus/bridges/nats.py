@@ -22,6 +22,7 @@ import msgspec
 from typing_extensions import Unpack, override
 
 from bubus._ids import new_id
+from bubus._seconds import checked_seconds
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict
 from bubus.bridges._bridge import Bridge, BridgeOptions
@@ -128,7 +129,7 @@ class NatsTransport:
     ) -> None:
         self.stream: str = _base.checked_name("stream", stream)
         self.group: str | None = None if group is None else _base.checked_name("group", group)
-        self.lease: float = _base.checked_lease(lease)
+        self.lease: float = _base.checked_lease(checked_seconds("lease", lease))
         self._dead: Final = f"{stream}-dead"
         self._wanted_shards: Final = _base.checked_shards(shards)
         self._shards: int = 0
@@ -136,8 +137,8 @@ class NatsTransport:
         self._settings: Final = settings
         self._domain: Final = domain
         self._prefix: Final = "$JS.API" if domain is None else f"$JS.{_base.checked_name('domain', domain)}.API"
-        self._timeout: Final = timeout
-        self._attempt: Final = min(timeout, _base.ATTEMPT_SECONDS)
+        self._timeout: Final = checked_seconds("timeout", timeout)
+        self._attempt: Final = min(self._timeout, _base.ATTEMPT_SECONDS)
         self._client_options: Final = client
         self._client: Client | None = None
         self._js: JetStreamContext

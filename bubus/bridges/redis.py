@@ -21,6 +21,7 @@ import attrs
 from typing_extensions import Unpack, override
 
 from bubus._ids import new_id
+from bubus._seconds import checked_seconds
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict
 from bubus.bridges._bridge import Bridge, BridgeOptions
@@ -163,7 +164,7 @@ class RedisTransport:
     ) -> None:
         self.stream: str = _base.checked_name("stream", stream)
         self.group: str | None = None if group is None else _base.checked_name("group", group)
-        self.lease: float = _base.checked_lease(lease)
+        self.lease: float = _base.checked_lease(checked_seconds("lease", lease))
         self._wanted_shards: Final = _base.checked_shards(shards)
         self._shards: int = 0
         self._url: Final = url
@@ -176,8 +177,8 @@ class RedisTransport:
             raise OptionError("a cluster cannot be asked to wait for the disk: set appendfsync always there")
         self._wait_for_disk: Final = wait_for_disk
         self._cluster: Final = cluster
-        self._timeout: Final = timeout
-        self._attempt: Final = min(timeout, _base.ATTEMPT_SECONDS)
+        self._timeout: Final = checked_seconds("timeout", timeout)
+        self._attempt: Final = min(self._timeout, _base.ATTEMPT_SECONDS)
         self._client_options: Final = client
         self._client: Redis | RedisCluster | None = None
         self._member: Final = new_id()
