@@ -162,7 +162,7 @@ class EventBus(OlderBus):
         OptionError: If a number is out of range.
         OptionTypeError: If an argument has the wrong type.
         BusNameError: If the name is empty or not printable.
-        MiddlewareError: If a middleware is none, is given twice, or has a coroutine function as a hook.
+        MiddlewareError: If a middleware is none, is given twice, or has a hook that cannot be called or does not exist.
         LogError: If the log cannot be opened; see `WriteAheadLog`.
     """
 

@@ -8,6 +8,7 @@ is what the handlers see.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -18,6 +19,8 @@ import attrs
 from typing_extensions import ParamSpec
 
 from bubus._callables import as_coroutine_function
+from bubus._hints import closest
+from bubus._narrow import attribute, namespace_of
 from bubus._tasks import leave
 from bubus._tree import describe_error, describe_value, escape
 from bubus.errors import MiddlewareError
@@ -45,6 +48,9 @@ P = ParamSpec("P")
 
 _EVENT: Final = "on_event_change"
 _RESULT: Final = "on_event_result_change"
+_ARGUMENTS: Final = {_EVENT: ("bus", "event", "status"), _RESULT: ("bus", "event", "result", "status")}
+"""The hooks, and what each is called with, by position."""
+
 _REMEDY: Final = "hooks are plain functions: start a task in it, or register an async handler instead"
 
 
@@ -202,7 +208,8 @@ def checked_middlewares(middlewares: Iterable[object]) -> tuple[Middleware, ...]
     Return *middlewares* as a tuple.
 
     Raises:
-        MiddlewareError: If one of them is no middleware, is there twice, or has a hook that is no plain function.
+        MiddlewareError: If one of them is no middleware or is there twice, if a hook is no plain function or takes
+            other arguments than it is given, or if a method is named as hooks are and is none.
     """
     try:
         given = list(middlewares)
@@ -219,12 +226,12 @@ def hooks_of(middlewares: Iterable[Middleware]) -> Hooks | None:
     events = [
         Hook(_name(one, _EVENT), one.on_event_change)
         for one in middlewares
-        if type(one).on_event_change is not Middleware.on_event_change
+        if getattr(one.on_event_change, "__func__", None) is not Middleware.on_event_change
     ]
     results = [
         Hook(_name(one, _RESULT), one.on_event_result_change)
         for one in middlewares
-        if type(one).on_event_result_change is not Middleware.on_event_result_change
+        if getattr(one.on_event_result_change, "__func__", None) is not Middleware.on_event_result_change
     ]
     return Hooks(events, results) if events or results else None
 
@@ -234,12 +241,44 @@ def _checked(middleware: object, others: Sequence[Middleware]) -> Middleware:
         raise MiddlewareError(f"{describe_value(middleware)} is no middleware: {_remedy_for(middleware)}")
     if any(middleware is other for other in others):
         raise MiddlewareError(f"{describe_value(middleware)} is given twice: it would be told everything twice")
-    for method, hook in ((_EVENT, middleware.on_event_change), (_RESULT, middleware.on_event_result_change)):
-        if as_coroutine_function(hook) is not None:
-            raise MiddlewareError(
-                f"{_name(middleware, method)} is a coroutine function, which nobody awaits; {_REMEDY}"
-            )
+    for name in _ARGUMENTS:
+        _check_hook(_name(middleware, name), attribute(middleware, name), _ARGUMENTS[name])
+    _refuse_no_hooks(middleware)
     return middleware
+
+
+def _check_hook(name: str, hook: object, arguments: Sequence[str]) -> None:
+    called = f"it is called as {name[:-2]}({', '.join(arguments)})"
+    if not callable(hook):
+        raise MiddlewareError(f"{name[:-2]} is {describe_value(hook)}, not a method: {called}")
+    if as_coroutine_function(hook) is not None:
+        raise MiddlewareError(f"{name} is a coroutine function, which nobody awaits; {_REMEDY}")
+    try:
+        signature = inspect.signature(hook)
+    except (ValueError, TypeError):  # some builtins have none; calling them will tell
+        return
+    try:
+        _ = signature.bind(*arguments)
+    except TypeError as error:
+        raise MiddlewareError(f"{name[:-2]}{signature} cannot be called ({error}): {called}") from None
+
+
+def _refuse_no_hooks(middleware: Middleware) -> None:
+    """Refuse a method that is named as hooks are: it would never be called. Other bases may name theirs so."""
+    for cls in type(middleware).__mro__:
+        if issubclass(cls, Middleware):
+            for name, value in namespace_of(cls).items():
+                if name.startswith("on_") and callable(value) and name not in _ARGUMENTS:
+                    raise MiddlewareError(f"{_name(middleware, name)} is no hook: {_meant(name)}")
+
+
+def _meant(name: str) -> str:
+    hook = closest(name, _ARGUMENTS)
+    return (
+        f"hooks are {' and '.join(_ARGUMENTS)}; begin the name of a method of your own with something else"
+        if hook is None
+        else f"did you mean {hook}?"
+    )
 
 
 def _remedy_for(value: object) -> str:

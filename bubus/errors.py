@@ -16,7 +16,7 @@ BubusError
 ├── BusNameError(ValueError)              a name that no bus can have
 ├── PatternError(TypeError)               `on()` was given no class, name or "*"
 ├── HandlerError(TypeError)               a handler that cannot be called with one event
-├── MiddlewareError(TypeError)            a middleware of the wrong kind, or with a hook that is a coroutine function
+├── MiddlewareError(TypeError)            a middleware of the wrong kind, or with a hook that cannot be called
 ├── NotSubscribedError(LookupError)       `off()` of something that is not registered
 ├── NotAnEventError(TypeError)            `dispatch()` was given something else
 ├── AlreadyDispatchedError(RuntimeError)  the same event twice on one bus
@@ -226,7 +226,7 @@ class HandlerError(BubusError, TypeError):
 
 
 class MiddlewareError(BubusError, TypeError):
-    """A middleware that is none, is given twice, or has hooks that are no plain functions."""
+    """A middleware that is none, is given twice, or has hooks that cannot be called or do not exist."""
 
 
 class NotSubscribedError(BubusError, LookupError):

@@ -690,6 +690,20 @@ def test_a_hook_that_ends_the_program_ends_it(error: type[BaseException]) -> Non
     assert [event.event_status for event in events] == ["completed"]
 
 
+async def test_a_hook_may_be_set_on_the_middleware_itself() -> None:
+    """It is told as one of its class is."""
+    told: list[str] = []
+    middleware: Any = Middleware()
+
+    def note(_bus: EventBus, _event: BaseEvent[Any], status: EventChange) -> None:
+        told.append(status)
+
+    middleware.on_event_change = note
+    await watched(middleware).dispatch(Job())
+
+    assert told == ["pending", "started", "completed"]
+
+
 async def test_a_hook_that_returns_a_coroutine_has_failed(caplog: pytest.LogCaptureFixture) -> None:
     """What was not seen when the bus was made is logged with the remedy; no warning of a forgotten coroutine."""
 
@@ -710,9 +724,71 @@ class Waiting(Middleware):
         """Wait."""
 
 
+class Short(Middleware):
+    """Its hook takes too little."""
+
+    def on_event_change(self, bus: EventBus, event: BaseEvent[Any]) -> None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - that is the test
+        """Never called."""
+
+
+class Keyword(Middleware):
+    """Its hook wants what nobody gives it."""
+
+    def on_event_result_change(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - that is the test
+        self, bus: EventBus, event: BaseEvent[Any], result: EventResult[Any], *, status: ResultChange
+    ) -> None:
+        """Never called."""
+
+
+class Misspelt(Middleware):
+    """It would be told nothing."""
+
+    def on_event_chnage(self, bus: EventBus, event: BaseEvent[Any], status: EventChange) -> None:
+        """Never called."""
+
+
+class Inventive(Middleware):
+    """It waits for what nobody tells."""
+
+    def on_connect(self) -> None:
+        """Never called."""
+
+
+class NoMethod(Middleware):
+    """It has a hook that is none."""
+
+    on_event_change = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType] - that is the test
+
+
+class Widget:
+    """Its methods are named as it likes."""
+
+    def on_click(self) -> None:
+        """Do something."""
+
+
+class Both(Middleware, Widget):
+    """A middleware that is something else besides, and takes whatever comes."""
+
+    on_event_seconds = 3
+
+    def on_event_change(self, *facts: object) -> None:
+        """Look at nothing."""
+
+
+def test_a_middleware_may_be_something_else_besides() -> None:
+    """The methods of another base are not taken for hooks, nor is what cannot be called; nor do stars disturb."""
+    assert EventBus(middlewares=[Both()]).middlewares
+
+
 @pytest.mark.parametrize(
     ("middlewares", "match"),
     [
+        ([Short()], r"Short\.on_event_change\(bus: .*cannot be called \(too many.*called as .*\(bus, event, status\)"),
+        ([Keyword()], r"on_event_result_change\(.*cannot be called.*\(bus, event, result, status\)"),
+        ([Misspelt()], r"Misspelt\.on_event_chnage\(\) is no hook: did you mean on_event_change\?"),
+        ([Inventive()], r"Inventive\.on_connect\(\) is no hook: hooks are on_event_change and on_event_result_change"),
+        ([NoMethod()], r"NoMethod\.on_event_change is None, not a method: it is called as NoMethod\.on_event_change\("),
         ([Waiting()], r"Waiting\.on_event_change\(\) is a coroutine function.*register an async handler"),
         ([Recorder], r"is no middleware: give the bus an instance, Recorder\(\)"),
         ([print], r"is no middleware: derive its class from bubus\.Middleware"),
@@ -720,7 +796,19 @@ class Waiting(Middleware):
         (7, r"must be a list of middlewares"),
         ([first := Recorder(), first], "given twice"),
     ],
-    ids=["async", "class", "function", "no list", "number", "twice"],
+    ids=[
+        "short",
+        "keyword",
+        "misspelt",
+        "inventive",
+        "no method",
+        "async",
+        "class",
+        "function",
+        "no list",
+        "number",
+        "twice",
+    ],
 )
 def test_what_is_no_middleware_is_refused(middlewares: Any, match: str) -> None:
     """With a TypeError that says what to do; the name of the bus is still free, and no log was opened."""

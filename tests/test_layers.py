@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # A module imports only from lines above its own. A whole number is a line of design.md; the lines between two
 # hold what a module was split into. A package name stands for all modules in it, which may import each other.
 TABLE = """
-0    errors _types _ids _clock _narrow _plan _tasks _variables bridges._safe
+0    errors _types _hints _ids _clock _narrow _plan _tasks _variables bridges._safe
 0.05 _extras
 0.1  _aliases _config _generics _mode _marks
 0.15 _pydantic_error _pydantic
