@@ -16,7 +16,7 @@ from bubus._resumption import handler_key
 from bubus._state import accepted_state
 from bubus._tree import describe_value
 from bubus._waiting import blocks
-from bubus.errors import DeadlockError, OptionError, OptionTypeError
+from bubus.errors import DeadlockError, LogDamagedError, OptionError, OptionTypeError
 from bubus.wal import read
 
 if TYPE_CHECKING:
@@ -222,6 +222,10 @@ async def replay(
             if run.report.read % _LINES_PER_TURN == 0:
                 await asyncio.sleep(0)
         await run.all_landed()
+    except LogDamagedError as error:
+        await run.all_landed()  # so that the report is final
+        error.replay = run.report
+        raise
     finally:
         run.end()
     run.report.damaged = lines.damaged

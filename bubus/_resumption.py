@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("bubus")
 
+_NO_HANDLER: Final = "no handler is registered for it: it counts as finished; register all handlers before recover()"
 _results: Final = msgspec.json.Decoder(LoggedResult)
 
 
@@ -38,8 +39,12 @@ class Resumption:
     def select(self, share: Share, handlers: Sequence[Handler]) -> Sequence[Handler]:
         """Return the handlers that have not finished; the results of the others are taken over."""
         there = {handler_key(handler.id): handler for handler in handlers}
-        done = self._unfinished.outcomes
-        for key in (*done, *(key for key in self._unfinished.attempts if key not in done and key not in there)):
+        done, begun = self._unfinished.outcomes, self._unfinished.attempts
+        if not (handlers or done or begun):
+            logger.warning(
+                "event %s (%s) is recovered and %s", share.event.event_id, escape(share.event.event_type), _NO_HANDLER
+            )
+        for key in (*done, *(key for key in begun if key not in done and key not in there)):
             origin = there[key].origin if key in there else _lost_origin(key, share)
             share.state.results[origin.handler_id] = _record(share.event, origin, done.get(key))
         return [handler for key, handler in there.items() if key not in done]

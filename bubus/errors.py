@@ -43,6 +43,7 @@ BubusError
 ├── SemaphoreTimeout(TimeoutError)        a `retry` function got no slot in time
 ├── SemaphoreDirError(PermissionError)    the directory of semaphores cannot be trusted
 ├── NotRetryableError(TypeError)          `retry` was put on something that cannot be repeated
+├── ProgramError(RuntimeError)            a program that a command line names cannot be loaded
 ├── MissingExtraError(ImportError)        an optional dependency is not installed
 ├── BridgeError                           a bridge, or the server behind it
 │   ├── BridgeConnectError(ConnectionError) the server or its stream cannot be used
@@ -72,6 +73,8 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bubus._replay import ReplayReport
 
 
 def _rebuild(cls: type[BubusError], args: tuple[object, ...], state: dict[str, object]) -> BubusError:
@@ -333,6 +336,10 @@ class NotRetryableError(BubusError, TypeError):
     """`retry` was put on something whose calls it cannot repeat."""
 
 
+class ProgramError(BubusError, RuntimeError):
+    """A program that a command line names cannot be loaded: its module, or what should return its bus, raised."""
+
+
 class MissingExtraError(BubusError, ImportError):  # pyright: ignore[reportUnsafeMultipleInheritance] - nothing before calls it
     """An optional dependency is not installed."""
 
@@ -436,6 +443,9 @@ class LogDamagedError(LogError, ValueError):
 
     reason: str
     """What is wrong, safe to print."""
+
+    replay: ReplayReport | None = None
+    """What `EventBus.replay` had done by then, if that met it."""
 
     def __init__(self, file: str, line: int, offset: int, reason: str) -> None:
         self.file = file

@@ -13,7 +13,10 @@ from click.testing import CliRunner, Result
 from bubus import BaseEvent, EventBus, WriteAheadLog
 from bubus.cli._command import bubus
 from bubus.cli._where import Condition, ConditionError
+from bubus.errors import LogDamagedError
 from bubus.wal import mend, read, records
+from tests.test_wal_journal import accept, complete, left
+from tests.wal_faults import seal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +99,92 @@ def test_check_reports_each_fault_with_its_place(path: Path) -> None:
     assert "2 good lines" in result.stdout
     assert f"{path}, line 2, byte " in result.stderr
     assert "torn" in result.stderr
+
+
+@pytest.fixture
+def crashed(tmp_path: Path) -> Path:
+    """Return the path of a log with a journal: one event is complete, two are not, and one was given up."""
+    path = tmp_path / "crashed.jsonl"
+
+    async def write() -> None:
+        log = WriteAheadLog(path, ahead=True)
+        for event_id in "abcd":
+            await accept(log, event_id)
+        log.close()
+        log.reopen()
+        await log.bury((await log.unfinished())[3], "tried often enough")
+        await asyncio.sleep(0)
+        before = path.with_name("crashed.jsonl.journal").read_bytes()
+        await complete(log, "a")
+        log.close()
+        path.with_name("crashed.jsonl.journal").write_bytes(before)  # killed before it noted that one has its line
+
+    asyncio.run(write())
+    return path
+
+
+def test_check_and_stats_tell_what_is_not_finished_and_what_was_given_up(crashed: Path) -> None:
+    """As `recover` would find it: an event that has its line is finished, whatever the journal says."""
+    told = "2 events in the journal, accepted and not finished\n1 events in the .dead file, given up\n"
+    files = {file.name: file.read_bytes() for file in crashed.parent.iterdir()}
+    result = run("log", "check", crashed)
+    assert (result.exit_code, result.output) == (0, f"1 good lines, 0 faults\n{told}")
+    assert run("log", "stats", crashed).output.endswith(told)
+    counted = json.loads(run("log", "stats", crashed, "--json").output)
+    assert (counted["lines"], counted["unfinished"], counted["dead"]) == (1, 2, 1)
+    assert {file.name: file.read_bytes() for file in crashed.parent.iterdir()} == files
+
+
+def test_check_and_stats_read_a_journal_that_is_being_replaced(crashed: Path) -> None:
+    """Of its two files the new one is the later."""
+    journal = crashed.with_name("crashed.jsonl.journal")
+    new = crashed.with_name("crashed.jsonl.journal.new")
+    new.write_bytes(seal(b'{"op":"done","id":"b"', 1))
+    assert "1 events in the journal" in run("log", "check", crashed).output
+    journal.unlink()
+    assert "0 events in the journal" in run("log", "check", crashed).output
+
+
+@pytest.mark.parametrize("end", [".journal", ".dead"])
+def test_check_reports_damage_beside_the_log_too(crashed: Path, end: str) -> None:
+    """Exit code 1, and file, line and byte on stderr."""
+    file = crashed.with_name(f"crashed.jsonl{end}")
+    file.write_bytes(file.read_bytes().replace(b"xx", b"xy", 1))
+    for command in ("check", "stats"):
+        result = run("log", command, crashed)
+        assert result.exit_code == 1
+        assert f"{file}, line 1, byte 0: " in result.stderr
+    assert run("log", "check", crashed).stdout.startswith("1 good lines, 1 faults\n")
+
+
+def test_check_repair_lets_a_log_with_a_damaged_journal_open_again(crashed: Path) -> None:
+    """The damaged entry is kept in .corrupt; what the others leave unfinished is found as before."""
+    journal = crashed.with_name("crashed.jsonl.journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    bad = lines[1].replace(b"xx", b"xy", 1)
+    journal.write_bytes(b"".join((lines[0], bad, *lines[2:])))
+    with pytest.raises(LogDamagedError, match="journal"):
+        WriteAheadLog(crashed, ahead=True)
+    result = run("log", "check", crashed, "--repair")
+    assert result.exit_code == 1
+    assert "moved 1 damaged lines to crashed.jsonl.corrupt" in result.stdout
+    assert crashed.with_name("crashed.jsonl.corrupt").read_bytes() == bad
+    assert [event.event_id for event in asyncio.run(left(crashed))] == ["c"]
+    assert run("log", "check", crashed, "--repair").exit_code == 0
+
+
+def test_a_journal_is_not_taken_for_a_log(crashed: Path) -> None:
+    """Its entries are no events, and a repair would throw them out."""
+    journal = crashed.with_name("crashed.jsonl.journal")
+    before = journal.read_bytes()
+    for arguments in (["check"], ["check", "--repair"], ["stats"], ["cat"]):
+        result = run("log", *arguments, journal)
+        assert result.exit_code == 2
+        assert "name the log itself, crashed.jsonl" in result.stderr
+    assert journal.read_bytes() == before
+    lonely = crashed.with_name("lonely.journal")
+    WriteAheadLog(lonely).close()
+    assert run("log", "check", lonely).exit_code == 0
 
 
 def test_check_repair_takes_damage_out_and_keeps_it(path: Path) -> None:
@@ -262,6 +351,8 @@ def test_replay_exits_with_1_where_something_failed(path: Path, app: str) -> Non
     result = run("log", "replay", path, "--app", f"{app}:bus")
     assert result.exit_code == 2
     assert "event_crc" in result.stderr
+    assert result.stdout.splitlines()[-1] == "2 read, 2 chosen, 2 replayed, 0 failed, 0 damaged"
+    assert result.stdout.count("note ") == 2
     result = run("log", "replay", path, "--app", f"{app}:bus", "--skip")
     assert result.exit_code == 1
     assert "3 read, 3 chosen, 3 replayed, 0 failed, 2 damaged" in result.stdout
@@ -276,6 +367,34 @@ def test_replay_says_what_is_wrong_with_an_app(path: Path, app: str, name: str, 
     result = run("log", "replay", path, "--app", name.format(app))
     assert result.exit_code == 2
     assert why in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"), ("def", "SyntaxError: invalid syntax"),
+        ("import nothing_of_the_kind", "No module named 'nothing_of_the_kind'"),
+        ("raise SystemExit(3)", "SystemExit: 3"), ("raise ValueError('\\x1b[31m')", r"ValueError: \x1b[31m"),
+    ],
+)  # fmt: skip
+def test_replay_says_why_a_program_cannot_be_loaded(path: Path, app: str, code: str, why: str) -> None:
+    """Exit code 2, the module, the error and its place, and no traceback."""
+    path.with_name("replayed_program.py").write_text(f"\n{code}\n")
+    result = run("log", "replay", path, "--app", f"{app}:bus")
+    assert result.exit_code == 2
+    assert f"the module {app} cannot be imported (`python -c 'import {app}'` shows where): " in result.stderr
+    assert why in result.stderr
+    assert "replayed_program.py, line 2" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_replay_says_why_a_function_returns_no_bus(path: Path, app: str) -> None:
+    """Likewise where that raises."""
+    path.with_name("replayed_program.py").write_text("def make():\n    raise OSError('no database')\n")
+    result = run("log", "replay", path, "--app", f"{app}:make")
+    assert result.exit_code == 2
+    assert f"{app}:make raised OSError: no database (" in result.stderr
 
 
 def test_the_demo_logs_its_orders(tmp_path: Path) -> None:

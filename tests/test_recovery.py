@@ -223,6 +223,20 @@ async def test_a_handler_that_is_gone_is_an_error_result(tmp_path: Path) -> None
     await bus.stop(clear=True)
 
 
+async def test_an_event_that_is_recovered_before_any_handler_is_registered_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody had begun with it, so that no result can say so: it is finished, and a warning names the remedy."""
+    path = tmp_path / "events.jsonl"
+    (_, job) = await interrupted(path, "ab", Crew(stuck={"a"}))
+    bus = EventBus(wal_path=ahead(path))
+    for event in (await bus.recover()).events:
+        await event
+    assert len([one for one in caplog.messages if "before recover()" in one]) == 2
+    assert f"event {job.event_id} (Job) is recovered and no handler is registered for it" in caplog.text
+    await bus.stop(clear=True)
+
+
 async def test_C5_after_max_attempts_an_event_goes_to_the_dead_file(tmp_path: Path) -> None:
     """It was started so often and never finished: it is kept beside, with the reason, and others go on."""
     path = tmp_path / "events.jsonl"

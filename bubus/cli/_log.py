@@ -1,8 +1,8 @@
 """
 The command line of a log: `bubus log check|cat|stats|replay FILE`.
 
-Exit codes: 0 = all is well; 1 = damage was found, or a handler failed; 2 = the log, the program or an argument is not
-what it should be.
+Exit codes: 0 = all is well; 1 = damage was found (in the log, its journal or its .dead file), or a handler failed;
+2 = the log, the program or an argument is not what it should be, or damage ended a replay.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import click
 from typing_extensions import Unpack, override
 
 from bubus._tree import escape
+from bubus.cli._beside import look_beside
 from bubus.cli._statistics import Counted, LogStatistics
 from bubus.cli._where import Condition, ConditionError
 from bubus.cli._worker import load_bus
-from bubus.errors import LogDamagedError, LogError, OptionError, OptionTypeError
+from bubus.errors import LogDamagedError, LogError, OptionError, OptionTypeError, ProgramError
 from bubus.wal import mend, records
 from bubus.wal._frame import clean
 
@@ -58,7 +59,7 @@ def reported() -> Generator[None]:
     """End the program with exit code 2 and one line of explanation where a log cannot be used."""
     try:
         yield
-    except (LogError, OptionError, OptionTypeError) as error:
+    except (LogError, OptionError, OptionTypeError, ProgramError) as error:
         raise RefusedError(escape(error, 500)) from None
 
 
@@ -112,11 +113,12 @@ def log() -> None:
 @_file
 @click.option("--repair", is_flag=True, help="Take out what is damaged, and keep it in FILE.corrupt or FILE.broken.")
 def check(file: Path, *, repair: bool) -> None:
-    """Look at every line of the log in FILE, and report each that is not what was written."""
+    """Look at every line of the log in FILE and of its journal, and report each that is not what was written."""
     faults = Faults()
     with reported():
         lines = sum(1 for _ in records(file, faults))
-        click.echo(f"{lines} good lines, {faults.count} faults")
+        beside = look_beside(file, faults)
+        click.echo("\n".join((f"{lines} good lines, {faults.count} faults", *beside.told())))
         if repair:
             moved = mend(file)
             click.echo(f"moved {moved} damaged lines to {escape(file.name)}.corrupt" if moved else "nothing is lost")
@@ -151,13 +153,14 @@ def _is_wanted(record: LogRecord, types: Sequence[str], conditions: Sequence[Con
 @_file
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stats(file: Path, *, as_json: bool) -> None:
-    """Count what is in the log in FILE: types, handlers, failures, times."""
+    """Count what is in the log in FILE: types, handlers, failures, times, and what is not finished or given up."""
     faults, statistics = Faults(), LogStatistics()
     with reported():
         for record in records(file, faults):
             statistics.add(record)
-    counted = statistics.as_dict()
-    click.echo(json.dumps(counted, indent=2) if as_json else "\n".join(_told(counted)))
+        beside = look_beside(file, faults)
+    counted = statistics.as_dict(beside)
+    click.echo(json.dumps(counted, indent=2) if as_json else "\n".join((*_told(counted), *beside.told())))
     faults.exit()
 
 
@@ -201,12 +204,21 @@ def replay(
         )
 
     with reported():
-        report = asyncio.run(run())
-    counts = cast("dict[str, int]", attrs.asdict(report))
-    click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
+        try:
+            report = asyncio.run(run())
+        except LogDamagedError as error:
+            if error.replay is not None:
+                _tell(error.replay)
+            raise
+    _tell(report)
     if report.failed:
         raise click.exceptions.Exit(1)
     faults.exit()
+
+
+def _tell(report: ReplayReport) -> None:
+    counts = cast("dict[str, int]", attrs.asdict(report))
+    click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
 def _holds(values: Mapping[str, object]) -> Callable[[Condition], bool]:

@@ -10,6 +10,7 @@ import attrs
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from bubus.cli._beside import Beside
     from bubus.wal import LogRecord
 
 _MOST_NAMES: Final = 1000
@@ -34,6 +35,11 @@ class Counted(TypedDict):
     last: str | None
     types: dict[str, int]
     handlers: dict[str, Calls]
+    unfinished: int | None
+    """Events in the journal that have no line in the log; None without a journal."""
+
+    dead: int | None
+    """Events that were given up; None if there was never one."""
 
 
 @attrs.define
@@ -72,8 +78,8 @@ class LogStatistics:
             self.handlers[name] += 1
             self.seconds[name] += result.duration or 0.0
 
-    def as_dict(self) -> Counted:
-        """Return all as JSON has it."""
+    def as_dict(self, beside: Beside) -> Counted:
+        """Return all as JSON has it, with what lies *beside* the log."""
         return {
             "lines": self.lines,
             "bytes": self.bytes,
@@ -85,6 +91,8 @@ class LogStatistics:
                 name: {"calls": calls, "seconds": round(self.seconds[name], 6)}
                 for name, calls in self.handlers.most_common()
             },
+            "unfinished": beside.unfinished,
+            "dead": beside.dead,
         }
 
 

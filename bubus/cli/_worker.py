@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypedDict, cast
 
@@ -16,10 +17,11 @@ import attrs
 from bubus._bus import EventBus
 from bubus._tree import describe_value, escape
 from bubus.cli._signals import stop_on_signals
-from bubus.errors import OptionError
+from bubus.errors import OptionError, ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     from bubus.bridges import Bridge, BridgeStatistics
     from bubus.bridges.nats import NatsBridge
@@ -65,22 +67,38 @@ def load_bus(target: str) -> EventBus:
 
     Raises:
         OptionError: If there is none.
+        ProgramError: If the module, or what should return the bus, raises.
     """
     module_name, colon, name = target.partition(":")
     if not (module_name and colon and name):
         raise OptionError(f"{escape(target)} must be module:bus, such as shop.events:bus")
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
+    module = _imported(module_name)
+    found = cast("object", getattr(module, name, None))
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        raise OptionError(f"there is no module {escape(module_name)} here or in this environment") from error
-    found = getattr(module, name, None)
-    bus = found() if callable(found) else found
+        bus = found() if callable(found) else found
+    except Exception as error:
+        raise _failed(f"{escape(target)} raised", error) from error
     if not isinstance(bus, EventBus):
         raise OptionError(f"{escape(target)} is {describe_value(bus)}, not an EventBus or what returns one")
     return bus
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{name}.".startswith(f"{missing}."):
+            raise OptionError(f"there is no module {escape(name)} here or in this environment") from error
+        whole = f"the module {escape(name)} cannot be imported (`python -c 'import {escape(name)}'` shows where):"
+        raise _failed(whole, error) from error
+
+
+def _failed(what: str, error: BaseException) -> ProgramError:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "no frame"
+    return ProgramError(f"{what} {type(error).__name__}: {escape(error)} ({escape(place)})")
 
 
 def make_bridge(job: Job) -> Bridge:

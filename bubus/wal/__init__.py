@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bubus.wal._journal import Unfinished as Unfinished
+from bubus.wal._leftovers import leftovers as leftovers
 from bubus.wal._log import WriteAheadLog as WriteAheadLog
 from bubus.wal._mend import mend as mend
 from bubus.wal._options import Fsync as Fsync

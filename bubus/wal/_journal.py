@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bubus.wal._file import Disk
+    from bubus.wal._read import OnDamage
 
 _SMALL: Final = 1 << 20
 """Bytes below which a journal is not worth compacting."""
 
-_AROUND: Final = 1 << 17
+MOST_AROUND: Final = 1 << 17
 """Bytes a record may have beyond the event or result in it: ids, a handler's name, the longest text of an error."""
 
 
@@ -116,18 +117,30 @@ def _apply(entry: Entry, left: dict[str, Unfinished]) -> None:
             pass  # of an event that is done
 
 
-def read_journal(path: Path, max_record_bytes: int) -> LogReader[Entry]:
+def journal_files(log: Path) -> tuple[Path, Path]:
+    """Return the names of a log's journal, and of the one that is to take its place; they are read in this order."""
+    return sibling(log, ".journal"), sibling(log, ".journal.new")
+
+
+def read_journal(path: Path, max_record_bytes: int, on_error: OnDamage = "raise") -> LogReader[Entry]:
     """
     Yield the entries of one journal file, oldest first.
 
     Raises:
-        LogDamagedError: While reading, at the first line that is not what was written.
+        LogDamagedError: While reading, at the first line that is not what was written, unless *on_error* says else.
 
     """
-    return LogReader(path, _entry, "raise", max_record_bytes)
+    return LogReader(path, decode_entry, on_error, max_record_bytes)
 
 
-def _entry(data: bytes, seq: int | None, *_: object) -> Entry:
+def decode_entry(data: bytes, seq: int | None, *_: object) -> Entry:
+    """
+    Decode a line that `unseal` has seen.
+
+    Raises:
+        BadLine: If it is no entry.
+
+    """
     if seq is None:
         raise BadLine("not what was written (no event_crc at its end)")
     try:
@@ -151,9 +164,8 @@ class Journal:
 
     def __init__(self, disk: Disk, log: Path, max_line_bytes: int) -> None:
         self._disk: Final = disk
-        self._path: Final = sibling(log, ".journal")
-        self._next: Final = sibling(log, ".journal.new")
-        self._max_record_bytes: Final = max_line_bytes + _AROUND
+        self._path, self._next = journal_files(log)
+        self._max_record_bytes: Final = max_line_bytes + MOST_AROUND
         self._seq: int = 0
         self._unwritten: list[bytes] = []
         self._worthwhile: int = _SMALL
@@ -161,15 +173,16 @@ class Journal:
         self.live = {}
         self.left = {}
 
-    def open(self) -> None:
+    def open(self, on_error: OnDamage = "raise") -> None:
         """
         Read what a process before this one left unfinished.
 
         Raises:
-            LogDamagedError: If a line is not what was written, the torn end of the file apart.
+            LogDamagedError: If a line is not what was written, the torn end of the file apart, unless *on_error* says
+                what to do about that.
 
         """
-        self.live = unfinished(chain(self._recovered(self._path), self._recovered(self._next)))
+        self.live = unfinished(chain(self._recovered(self._path, on_error), self._recovered(self._next, on_error)))
         self.left = dict.fromkeys(self.live)
         if any(map(self._disk.look, (self._path, self._next))):
             self.rewrite()
@@ -327,14 +340,15 @@ class Journal:
         self._worthwhile = max(_SMALL, 2 * file.size)
         return file
 
-    def _recovered(self, path: Path) -> Iterator[Entry]:
+    def _recovered(self, path: Path, on_error: OnDamage) -> Iterator[Entry]:
         file = Appender(self._disk, path)
         if file.open():
             try:
-                _ = repair(self._disk, file, self._max_record_bytes)
+                if on_error == "raise":
+                    _ = repair(self._disk, file, self._max_record_bytes)
             finally:
                 file.close()
-            yield from read_journal(path, self._max_record_bytes)
+            yield from read_journal(path, self._max_record_bytes, on_error)
 
 
 def _records(events: Iterable[Unfinished]) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bubus.wal._frame import BadLine, unseal
 from bubus.wal._lines import open_bytes
 from bubus.wal._names import rotated
-from bubus.wal._read import LogReader
+from bubus.wal._read import LogReader, OnDamage
 from bubus.wal._record import decode_head
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def logged(path: Path, event_ids: Collection[str], after: int, max_line_bytes: int) -> set[str]:
-    """Return those of *event_ids* that have a line whose number is greater than *after*; damage is passed over."""
+def logged(
+    path: Path, event_ids: Collection[str], after: int, max_line_bytes: int, on_error: OnDamage = "skip"
+) -> set[str]:
+    """Return those of *event_ids* that have a line whose number is greater than *after*."""
 
     def event_id(data: bytes, seq: int | None, *_: object) -> str:
         return "" if seq is None or seq <= after else decode_head(data, seq).event_id
@@ -24,7 +26,8 @@ def logged(path: Path, event_ids: Collection[str], after: int, max_line_bytes: i
     wanted = set(event_ids)
     if not wanted:
         return set()
-    lines = LogReader(path, event_id, "skip", max_line_bytes, after_file=_files_before(path, after, max_line_bytes))
+    before = _files_before(path, after, max_line_bytes)
+    lines = LogReader(path, event_id, on_error, max_line_bytes, after_file=before)
     return wanted.intersection(lines)
 
 

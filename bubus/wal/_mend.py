@@ -5,15 +5,16 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from bubus.errors import LogOpenError
+from bubus.errors import LogDamagedError, LogOpenError
 from bubus.wal._appender import Appender, Untrusted
 from bubus.wal._file import Disk
 from bubus.wal._frame import BadLine, unseal
+from bubus.wal._journal import MOST_AROUND, Journal, decode_entry, journal_files
 from bubus.wal._lines import Lines, open_bytes
 from bubus.wal._lock import LogLock
 from bubus.wal._names import rotated, sibling
 from bubus.wal._options import MAX_LINE_BYTES
-from bubus.wal._read import existing
+from bubus.wal._read import existing, pass_over
 from bubus.wal._record import decode_head
 from bubus.wal._repair import repair
 
@@ -21,7 +22,7 @@ _BLOCK: Final = 1 << 16
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 
@@ -29,8 +30,8 @@ def mend(path: str | os.PathLike[str]) -> int:
     """
     Make a log whole as far as that is possible, and return how many damaged lines were taken out.
 
-    A torn end goes to ``<path>.broken``, damaged lines to ``<path>.corrupt``. Their numbers stay missing, which
-    readers go on to report.
+    A torn end goes to ``<path>.broken``, damaged lines to ``<path>.corrupt``. In the log their numbers stay missing,
+    which readers go on to report; the journal is written anew, with what the other lines leave unfinished.
 
     Raises:
         LogLockedError: If somebody has the log open.
@@ -41,7 +42,8 @@ def mend(path: str | os.PathLike[str]) -> int:
         lock = LogLock(disk, log)
         _ = stack.callback(lock.release)
         try:
-            return sum(_mend_file(disk, log, file) for file in (*_plain_files(log), log))
+            moved = sum(_mend_file(disk, log, file) for file in (*_plain_files(log), log))
+            return moved + _mend_journal(disk, log)
         except Untrusted as error:
             raise LogOpenError(error.cause.errno or 0, str(error.cause), str(log)) from error
 
@@ -55,7 +57,7 @@ def _mend_file(disk: Disk, log: Path, path: Path) -> int:
     if not file.open():
         return 0
     try:
-        bad = list(_bad_lines(path))
+        bad = list(_bad_lines(path, MAX_LINE_BYTES, decode_head))
         is_torn = bool(bad) and file.read(1, file.size - 1) != b"\n" and bad[-1][1] == file.size
         if len(bad) > is_torn:
             _move(disk, file, bad, sibling(log, ".corrupt"))
@@ -66,23 +68,49 @@ def _mend_file(disk: Disk, log: Path, path: Path) -> int:
         file.close()
 
 
-def _bad_lines(path: Path) -> Iterator[tuple[int, int]]:
+def _mend_journal(disk: Disk, log: Path) -> int:
+    journal = Journal(disk, log, MAX_LINE_BYTES)
+    try:
+        journal.open()
+    except LogDamagedError:
+        moved = sum(_keep_bad_entries(disk, file, sibling(log, ".corrupt")) for file in journal_files(log))
+        journal.open(pass_over)
+        return moved
+    finally:
+        journal.close()
+    return 0
+
+
+def _keep_bad_entries(disk: Disk, path: Path, corrupt: Path) -> int:
+    file = Appender(disk, path)
+    if not file.open():
+        return 0
+    try:
+        bad = list(_bad_lines(path, MAX_LINE_BYTES + MOST_AROUND, decode_entry))
+        if bad:
+            _copy(disk, file, bad, corrupt)
+        return len(bad)
+    finally:
+        file.close()
+
+
+def _bad_lines(path: Path, longest: int, decode: Callable[[bytes, int | None], object]) -> Iterator[tuple[int, int]]:
     """Yield where each line begins and ends that is not what was written."""
     offset = 0
     with open_bytes(path) as opened:
-        source = Lines(opened, MAX_LINE_BYTES)
+        source = Lines(opened, longest)
         for lines in source:
             for data in lines:
                 start, whole = offset, not source.is_torn
                 offset += len(data) + source.skipped + whole
                 source.skipped = 0
-                if len(data) > MAX_LINE_BYTES or not _is_good(data):
+                if len(data) > longest or not _is_good(data, decode):
                     yield start, offset
 
 
-def _is_good(data: bytes) -> bool:
+def _is_good(data: bytes, decode: Callable[[bytes, int | None], object]) -> bool:
     try:
-        _ = decode_head(data, unseal(data))
+        _ = decode(data, unseal(data))
     except BadLine:
         return False
     return True

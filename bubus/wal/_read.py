@@ -162,13 +162,28 @@ def existing(path: str | os.PathLike[str]) -> Path:
     Return the one spelling of *path*, where there is a log.
 
     Raises:
-        LogOpenError: If there is none.
+        LogOpenError: If there is none, or it is the journal of one.
 
     """
     log = canonical(path)
-    if not (log.exists() or rotated(log) or noted_rotations(log) is not None):
+    base = _base_of_journal(log)
+    if base is not None and _is_there(base):
+        raise LogOpenError(
+            errno.EINVAL, f"this is a log's journal; name the log itself, {escape(base.name)}", str(path)
+        )
+    if not _is_there(log):
         raise LogOpenError(errno.ENOENT, "no log is there; check the path", str(path))
     return log
+
+
+def _base_of_journal(path: Path) -> Path | None:
+    journal = path.name.removesuffix(".new")
+    name = journal.removesuffix(".journal")
+    return path.with_name(name) if name not in {"", journal} else None
+
+
+def _is_there(log: Path) -> bool:
+    return log.exists() or bool(rotated(log)) or noted_rotations(log) is not None
 
 
 def _record(data: bytes, seq: int | None, file: Path, line: int, offset: int) -> LogRecord:
@@ -194,3 +209,7 @@ def _reaction(on_error: object) -> Callable[[LogDamagedError], object] | None:
 
 def _warn(error: LogDamagedError) -> None:
     _logger.warning("passed over damage in a log: %s", error)
+
+
+def pass_over(_: LogDamagedError) -> None:
+    """Do nothing about damage, as an `on_error`: it was reported before."""
