@@ -38,6 +38,10 @@ class Runner(Protocol):
         """Do with *shares* what `run_out_of_turn` does, one after another."""
         ...
 
+    def held_up(self, seconds: float) -> None:
+        """Learn that a handler took *seconds*."""
+        ...
+
     def proceed(self, share: Share) -> None:
         """Go on with *share*: the handlers it had to wait for have settled."""
         ...

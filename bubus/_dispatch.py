@@ -50,7 +50,7 @@ MAX_NESTING = 32
 _PLAIN = frozenset({type(None), str, int, float, bool, dict, list, tuple, bytes})
 
 # Seconds; whether a handler was slow is not even asked below.
-_UNNOTICED = 0.001
+_UNNOTICED = 0.000_2
 
 abandoned: set[asyncio.Task[None]] = set()
 """Tasks of handlers that did not let themselves be cancelled; kept until they end."""
@@ -448,6 +448,7 @@ def _record(call: Call, value: object, error: BaseException | None, duration: fl
 
 def _check_late(call: Call, error: BaseException | None, duration: float) -> BaseException | None:
     """Say that a handler took long, and return the error of one that took too long without ever suspending."""
+    call.share.runner.held_up(duration)
     _warn_blocked(call, duration)
     timeout = call.timeout
     if error is not None or not timeout or duration <= timeout:

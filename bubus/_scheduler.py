@@ -67,8 +67,11 @@ _MEMORY_CHECK = 25
 # Bytes by which the history of a bus must have grown before all buses are added up again.
 _NOTICEABLE = 16_384
 
-# The drain lets others run after so many events that did not suspend.
-_TURN = 64
+# The drain lets others run after so many events that did not suspend, or sooner: see `held_up`.
+_TURN = 200
+
+# Seconds; a handler counts as one event more for each of these that it took.
+_USUAL = 0.000_02
 
 
 @attrs.define(eq=False, repr=False)
@@ -122,7 +125,7 @@ class Scheduler:
 
     _draining: bool = False
     _left: int = _TURN
-    """How many events may still run before the loop must get a turn; awaited ones count too."""
+    """How many quick events may still run before the loop must get a turn; awaited ones count too."""
 
     _knows_time: bool = False
     """Whether the clock on the wall was looked at in this turn of the loop."""
@@ -336,7 +339,7 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin with the queue now, if nothing runs."""
-        if self.loop is None or self._draining or self._running or self.stepping or not self._queue:
+        if not self._queue or self._running or self._draining or self.stepping:
             return
         if self._guard is not None:
             self.cut_off_if_ending()
@@ -389,6 +392,10 @@ class Scheduler:
         self._drivers += 1
         drive(share, self, in_turn=in_turn)
         return False
+
+    def held_up(self, seconds: float) -> None:
+        """Let others run the sooner, since a handler took *seconds*: of its own, or while it was suspended."""
+        self._left -= int(seconds / _USUAL)
 
     def proceed(self, share: Share) -> None:
         """Go on with *share*: the handlers it had to wait for have settled."""

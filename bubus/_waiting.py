@@ -9,11 +9,12 @@ cannot reach them in turn. `unblock` runs exactly those, and no other.
 from __future__ import annotations
 
 import asyncio
+from asyncio import get_running_loop
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
-from bubus._context import Runner, live_call
-from bubus._state import QUEUED, EventState, Share, accepted_state, state_of
+from bubus._context import Runner, current_call
+from bubus._state import NO_LOOP, QUEUED, EventState, Share, accepted_state, state_of
 from bubus.errors import DeadlockError, WrongLoopError
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ def wait(event: E) -> Generator[object, None, E]:
         WrongLoopError: If the event belongs to another event loop.
         LogWriteError: If its line could not be written to a log.
     """
-    state = accepted_state(event)
+    state = state_of(event)
+    if state is None or state.loop is NO_LOOP:
+        state = accepted_state(event)
     if state.open_work:
-        if state.loop is not asyncio.get_running_loop():
+        call = current_call.get()
+        if state.loop is not get_running_loop():
             _settle_if_lost(state)
-        elif call := live_call():
+        elif call is not None and call.live:
             yield from _wait_inside(state, call)
         else:
             _begin(state)

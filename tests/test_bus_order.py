@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import random
+import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -427,6 +428,33 @@ async def test_a_long_queue_lets_other_tasks_run() -> None:
     await asyncio.wait([ticker])
 
     assert turns >= 20
+
+
+async def test_handlers_that_take_long_let_other_tasks_run_the_sooner() -> None:
+    """A queue of plain functions that block for a while holds the loop up for a few of them, not for hundreds."""
+    bus = EventBus()
+    turns = 0
+    seen: set[int] = set()
+
+    def block(_event: Job) -> None:
+        seen.add(turns)
+        time.sleep(0.005)
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    bus.on(Job, block)
+    ticker = asyncio.create_task(tick())
+    for n in range(20):
+        bus.dispatch(Job(n=n))
+    await bus.wait_until_idle()
+    ticker.cancel()
+    await asyncio.wait([ticker])
+
+    assert len(seen) >= 10
 
 
 def test_R32_an_idle_bus_has_no_task_and_no_timer() -> None:
