@@ -388,6 +388,8 @@ class _Writer:
         if argument.info.factory_takes_data:
             factory = self._name("factory", index, argument.info.default_factory)
             return f"{value}, _faults = _call_factory({factory}, _data, {self._where(index, argument)}, _faults)"
+        if is_factory(default) and default.factory is list:
+            return f"{value} = []"  # takes half as long as a call
         if is_factory(default):
             return f"{value} = {self._name('factory', index, default.factory)}()"
         return f"{value} = {self._name('default', index, default)}"
