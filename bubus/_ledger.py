@@ -50,6 +50,7 @@ class Ledger:
 
     def __init__(self, log: WriteAheadLog, bus_id: str) -> None:
         self.log: WriteAheadLog = log
+        self._ahead: bool = log.ahead
         self.scribe: Scribe = Scribe()
         self.held: dict[Share, JournaledDebt] = {}
         """What is not in the journal yet."""
@@ -61,7 +62,9 @@ class Ledger:
         """Ids of events that a recovery has found in the log, or has dispatched here: a recovered one is no forward."""
 
         self._bus_id: str = bus_id
-        self._ends: bool = False
+        self.ends: bool = False
+        """Whether the last line that is owed ends the use of the log."""
+
         self._ending: asyncio.Task[None] | None = None
         log.attach(bus_id)
 
@@ -83,7 +86,7 @@ class Ledger:
             return None
         parent_id = None if call is None else call.event.event_id
         try:
-            if self.log.ahead:
+            if self._ahead:
                 return self._admit_ahead(event, parent_id, plan, host)
             data = encode(event) if parent_id is None else written(event, parent_id)
             self.log.check(len(data))
@@ -161,15 +164,14 @@ class Ledger:
             LogWriteError: If the last lines could not be forced to the disk.
         """
         if inside and self.owed:
-            self._ends = True
+            self.ends = True
         else:
-            self._ends = False
+            self.ends = False
             self.log.detach(self._bus_id)
 
-    def paid(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Count one line less that is owed."""
-        self.owed -= 1
-        if self._ends and not self.owed and not loop.is_closed():
+    def end_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the bus' use of the log now that the last line is paid, which `close` has left to that."""
+        if not loop.is_closed():
             self._ending = spawn(self._end(), loop=loop, context=Context(), eager_start=False)
 
     async def _end(self) -> None:
@@ -213,15 +215,16 @@ class Debt:
 
     def incur(self, share: Share) -> None:
         """Take notice that the event was accepted."""
-        self.share, self.is_due = share, True
+        self.share = share
         first = share.state.debt
         if first is None:
             share.state.debt = self
         elif any(other.is_due and other.ledger.log is self.ledger.log for other in first):
-            self.is_due = False  # buses that share a log write an event once
+            return  # buses that share a log write an event once
         else:
             self.next, first.next = first.next, self
-        self.ledger.owed += self.is_due
+        self.is_due = True
+        self.ledger.owed += 1
 
     def __iter__(self) -> Iterator[Debt]:
         """Yield this and the following."""
@@ -269,8 +272,10 @@ class Debt:
 
     def forget(self) -> None:
         """Let the event go: nothing is left to be done here."""
-        state = self.share.state
-        self.ledger.paid(state.loop)
+        state, ledger = self.share.state, self.ledger
+        ledger.owed -= 1
+        if ledger.ends and not ledger.owed:
+            ledger.end_in(state.loop)
         if state.debt is self:
             state.debt = self.next
             return
