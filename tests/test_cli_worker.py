@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import re
 import signal
@@ -218,3 +219,59 @@ def test_a_supervisor_ends_when_its_workers_cannot_work(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "there is no module nowhere" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import os\nos.environ['NOT_SET_ANYWHERE']\n", "KeyError: 'NOT_SET_ANYWHERE'"),
+        ("def bus(:\n", "SyntaxError: invalid syntax"),
+        ("raise SystemExit('not here')\n", "SystemExit: not here"),
+        ("def bus():\n    raise OSError('no database')\n", "OSError: no database"),
+    ],
+)
+def test_a_program_that_cannot_be_loaded_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
+) -> None:
+    """With code 3, what it raised, and where."""
+    (tmp_path / "broken_shop.py").write_text(program)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "broken_shop", raising=False)
+    importlib.invalidate_caches()
+    result = CliRunner().invoke(
+        bubus, ["worker", "broken_shop:bus", "--bridge", "nats://127.0.0.1:1", "--group", "g", "--alone"]
+    )
+
+    assert result.exit_code == 3
+    assert reason in result.output
+    assert "Traceback" not in result.output
+
+
+def test_where_no_worker_has_worked_none_is_started_again(shop: Shop) -> None:
+    """A module that cannot be imported ends all of them at once, with code 3."""
+    (shop.folder / "shop.py").write_text("raise RuntimeError('unfinished')\n")
+    with shop.workers(2) as workers:
+        _, said = workers.communicate(timeout=PATIENCE)
+
+    assert workers.returncode == 3
+    assert "shop cannot be imported: RuntimeError" in said
+    assert "another starts" not in said
+
+
+async def test_a_module_that_breaks_later_is_tried_again(shop: Shop) -> None:
+    """While a worker was at work its program was replaced by a broken one; when that is mended, work goes on."""
+    async with NatsBridge(shared(NatsServer).url, stream=shop.stream) as sender:
+        with shop.workers(1) as workers:
+            first = await sender.request(Done(number=1), timeout=PATIENCE)
+            (shop.folder / "shop.py").write_text("raise RuntimeError('half written')\n")
+            os.kill(await first.event_result(), signal.SIGKILL)
+            assert workers.stderr is not None
+            said = ""
+            while "(exit code 3); another starts" not in said:
+                said += await asyncio.to_thread(workers.stderr.readline)
+            (shop.folder / "shop.py").write_text(PROGRAM)
+            second = await sender.request(Done(number=2), timeout=PATIENCE)
+
+            assert await second.event_result() != await first.event_result()
+    assert "shop cannot be imported: RuntimeError" in said

@@ -20,9 +20,9 @@ from bubus._tree import escape
 from bubus.cli._demo import run as run_demo
 from bubus.cli._log import log, reported
 from bubus.cli._report import Lines, plain_console, show
-from bubus.cli._supervisor import Supervisor, command
+from bubus.cli._supervisor import BROKEN, Supervisor, command
 from bubus.cli._worker import Job, print_status, work
-from bubus.errors import BridgeConnectError, MissingExtraError, OptionError
+from bubus.errors import BridgeConnectError, MissingExtraError, OptionError, ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,6 +37,12 @@ class UnreadableError(click.ClickException):
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(f"cannot read {escape(path)}: {error.strerror}; name a file with one order a line, or none")
+
+
+class BrokenError(click.ClickException):
+    """The program that a worker shall run cannot be loaded."""
+
+    exit_code: ClassVar[int] = BROKEN
 
 
 @click.group()
@@ -107,6 +113,9 @@ def worker(processes: int, *, alone: bool, **job: Unpack[Job]) -> None:
 
     MODULE:BUS names an EventBus, or a function that returns one. SIGTERM and Ctrl-C let the workers finish what they
     have begun. One that ends otherwise is started again; what it had goes to others.
+
+    Exit codes: 0 after all have finished, 1 if one had to be killed, 2 for a wrong argument, 3 if the module or what
+    should return the bus raises, and no worker has worked yet.
     """
     if alone:
         _work_alone(job)
@@ -122,6 +131,8 @@ def _work_alone(job: Job) -> None:
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {job['group']}[%(process)d] %(levelname)s %(message)s")
     try:
         asyncio.run(work(job, print_status))
+    except ProgramError as error:
+        raise BrokenError(str(error)) from None
     except (OptionError, MissingExtraError) as error:
         raise click.UsageError(str(error)) from None
     except BridgeConnectError as error:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 USAGE: Final = 2
 """The exit code of a worker that was asked for something impossible: trying again would not help."""
 
+BROKEN: Final = 3
+"""The exit code of a worker whose program cannot be loaded: where no worker has worked yet, none will."""
+
 _SHORTEST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 """Seconds before a worker that ended is started again; doubled each time it ends soon."""
@@ -74,6 +77,8 @@ class Supervisor:
         self._stop: Final = asyncio.Event()
         self._seats: Final = [Seat(number) for number in range(1, processes + 1)]
         self._exit_code: int = 0
+        self._has_worked: bool = False
+        """Whether any worker got as far as to report."""
 
     async def run(self, show: Callable[[str], None] | None) -> int:
         """Run until SIGTERM or SIGINT and return the exit code; *show* gets a line each second."""
@@ -93,8 +98,8 @@ class Supervisor:
             code = await self._run_one(seat)
             if self._stop.is_set():
                 return
-            if code == USAGE:
-                self._exit_code = USAGE
+            if code == USAGE or (code == BROKEN and not self._has_worked):
+                self._exit_code = code
                 self._stop.set()
                 return
             pause = min(2 * pause, _LONGEST_PAUSE) if monotonic() - begin < _SOON else _SHORTEST_PAUSE
@@ -130,6 +135,7 @@ class Supervisor:
         while line := await process.stdout.readline():
             text = line.decode("utf-8", "backslashreplace").rstrip()
             if text.startswith(STATUS_MARK):
+                self._has_worked = True
                 seat.now = json.loads(text.removeprefix(STATUS_MARK))
             else:  # a handler has printed it
                 self._say(text)
