@@ -84,6 +84,12 @@ class Call(EventResult[object]):
         return self.share.bus
 
 
+# Users see an EventResult: in errors, and in what attrs tells of it, such as `attrs.asdict`, which would go round in
+# circles through what is at work.
+Call.__name__ = EventResult.__name__
+setattr(Call, "__attrs_attrs__", attrs_fields(EventResult))  # noqa: B010 - typed as read-only
+
+
 def _plain_record(state: dict[str, object]) -> EventResult[object]:
     record = EventResult.__new__(EventResult)
     for name, value in state.items():

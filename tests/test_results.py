@@ -9,6 +9,7 @@ import pickle
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 import pytest
 
 from bubus import BaseEvent, EventBus, EventResult
@@ -524,3 +525,29 @@ async def test_a_result_at_work_is_copied_as_a_plain_record() -> None:
     go.set()
     await event
     assert result.result == "done"
+
+
+async def test_a_result_at_work_is_an_event_result_to_whoever_looks() -> None:
+    """The fields are those of an EventResult for attrs, and a misspelt attribute is missing in an EventResult."""
+    seen: list[dict[str, Any]] = []
+    errors: list[str] = []
+    misspelt = "resutl"
+
+    async def look(event: Ask) -> str:
+        (result,) = event.event_results.values()
+        seen.append(attrs.asdict(result))
+        try:
+            getattr(result, misspelt)
+        except AttributeError as error:
+            errors.append(str(error))
+        return "yes"
+
+    bus = EventBus()
+    bus.on(Ask, look)
+    event = await bus.dispatch(Ask())
+
+    (result,) = event.event_results.values()
+    names = [field.name for field in attrs.fields(EventResult)]
+    assert list(seen[0]) == list(attrs.asdict(result)) == names
+    assert (seen[0]["status"], result.status) == ("started", "completed")
+    assert errors == ["'EventResult' object has no attribute 'resutl'"]
