@@ -161,6 +161,7 @@ async def test_the_journal_is_compacted_while_events_come(
 ) -> None:
     """It is small again soon, however many events pass, and never forgets one that is not finished."""
     monkeypatch.setattr("bubus.wal._journal._SMALL", 4000)
+    monkeypatch.setattr("bubus.wal._pulse.INTERVAL", 0.0)
     path, disk = tmp_path / "events.jsonl", FaultDisk()
     log = log_on(disk)(path, fsync=mode, ahead=True)
     await accept(log, "stays")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from bubus.wal import WriteAheadLog, records
 from bubus.wal._journal import Journal
 from bubus.wal._names import rotated
 from tests.test_wal_journal import accept, complete, left
+from tests.until import until
 from tests.wal_faults import Acks, Crash, Plan, PowerDisk, lay_out, log_on, parts
 
 if TYPE_CHECKING:
@@ -22,6 +22,29 @@ if TYPE_CHECKING:
     from bubus.wal import Fsync
 
 MODES: tuple[Fsync, ...] = ("no", "everysec", "always")
+
+
+class LazyDisk(PowerDisk):
+    """Syncs one file when it is told to, and the others at once."""
+
+    def __init__(self, slow: str) -> None:
+        super().__init__()
+        self.slow = slow
+        """What the name of that file ends in."""
+
+        self.is_waiting = threading.Event()
+        self.is_time = threading.Event()
+        self.synced = 0
+        """How often another file was synced."""
+
+    def sync(self, fd: int) -> None:
+        super().sync(fd)
+        self.synced += not self.fds[fd].name.endswith(self.slow)
+
+    def _take_time(self, fd: int) -> None:
+        if self.fds[fd].name.endswith(self.slow):
+            self.is_waiting.set()
+            assert self.is_time.wait(30)
 
 
 @attrs.define
@@ -103,16 +126,16 @@ async def test_what_came_while_the_journal_was_compacted_is_synced_when_it_is_cl
 ) -> None:
     """`close` is as safe as `fsync` promises, also for what was written to the new file after that was synced."""
     monkeypatch.setattr("bubus.wal._journal._SMALL", 1000)
-    disk = PowerDisk()
+    monkeypatch.setattr("bubus.wal._pulse.INTERVAL", 0.0)
+    disk = LazyDisk(".journal.new")
     log = log_on(disk)(tmp_path / "log" / "events.jsonl", fsync="everysec", ahead=True)
     await accept(log, "a")
-    log.sync()
-    disk.syncing.clear()
-    disk.gate = threading.Event()
     await accept(log, "b", 1000)
-    assert await asyncio.to_thread(disk.syncing.wait, 30)
+    log.sync()
+    await complete(log, "a")
+    await until(disk.is_waiting.is_set, 1_000_000)
     await accept(log, "c")
-    disk.gate.set()
+    disk.is_time.set()
     log.close()
     assert disk.calls["rename"] == 1
     cuts = Cuts(disk, tmp_path, ["a", "b", "c"])
@@ -160,6 +183,30 @@ async def test_a_line_that_a_killed_process_has_not_synced_counts_when_it_is_syn
     second.close()
     cuts.add()
     assert await cuts.check() > 0
+
+
+@pytest.mark.real_time
+async def test_a_journal_forgets_no_event_before_its_line_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With "everysec" the end of an event may be lost for a second, but not what was accepted long ago."""
+    monkeypatch.setattr("bubus.wal._pulse.INTERVAL", 0.0)
+    disk, path = LazyDisk("events.jsonl"), tmp_path / "log" / "events.jsonl"
+    log = log_on(disk)(path, fsync="everysec", ahead=True)
+    await accept(log, "a")
+    await until(lambda: disk.synced, 1_000_000)
+    await complete(log, "a")
+    for event_id in "bcd":
+        before = disk.synced
+        await accept(log, event_id)
+        await until(lambda before=before: disk.synced > before, 1_000_000)
+    assert disk.is_waiting.is_set()
+    cuts = Cuts(disk, tmp_path, ["a"])
+    cuts.add()
+    disk.is_time.set()
+    log.close()
+    assert await cuts.check() > 0
+    assert [event.event_id for event in await left(path)] == ["b", "c", "d"]
 
 
 @pytest.mark.real_time

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, Handle
     from collections.abc import Sequence
 
-    from bubus.wal._done import Done, Line
+    from bubus.wal._done import Done
     from bubus.wal._journal import Journal
     from bubus.wal._options import Fsync
 
@@ -52,6 +52,8 @@ class JournalWriter:
         self._runway: Final = Runway()
         self._pulse: Final = Pulse()
         self._is_behind: bool = False
+        self._is_light: bool = True
+        """Whether little is left to be carried over: with "everysec", events wait up to a second to be done."""
 
     def accept(self, loop: AbstractEventLoop, event_id: str, event: bytes, after: int, ready: Done) -> None:
         """
@@ -113,12 +115,16 @@ class JournalWriter:
         self.journal.rewrite()
         self.failure = None
 
-    def written(self, loop: AbstractEventLoop | None, lines: Sequence[Line]) -> None:
-        """Note that *lines* are in the log, so that their events need no recovery."""
-        for line in lines:
-            self.journal.done(line.event_id)
-        if loop is not None:
-            self._at_end_of_turn(loop)
+    def logged(self, loop: AbstractEventLoop | None, event_ids: Sequence[str]) -> None:
+        """Note that events have their lines, as safe as `fsync` promises, and so need no recovery."""
+        for event_id in event_ids:
+            self.journal.done(event_id)
+        if loop is None:
+            return
+        self._at_end_of_turn(loop)
+        self._is_light = True
+        if self._is_due():
+            self._take_off(loop)
 
     async def secure(self, loop: AbstractEventLoop) -> None:
         """Return when all that was noted is as safe as `fsync` promises, or known not to be."""
@@ -175,13 +181,14 @@ class JournalWriter:
     def _written(self, loop: AbstractEventLoop) -> None:
         if self._fsync == "everysec":
             self._pulse.touch(loop, partial(self._beat, loop))
-        if self.journal.has_grown:
+        elif self._is_due():
             self._take_off(loop)
 
     def _beat(self, loop: AbstractEventLoop) -> None:
         if self._runway.is_busy:
             self._pulse.touch(loop, partial(self._beat, loop))
         else:
+            self._is_light = False
             self._take_off(loop)
 
     def _at_end_of_turn(self, loop: AbstractEventLoop) -> None:
@@ -202,7 +209,7 @@ class JournalWriter:
     def _take_off(self, loop: AbstractEventLoop) -> None:
         if self._runway.is_busy:
             return
-        flight = _Sync(self._take_waiting(), self._begin_anew() if self.journal.has_grown else None)
+        flight = _Sync(self._take_waiting(), self._begin_anew() if self._is_due() else None)
         self._runway.launch(loop, partial(self._sync, flight), partial(self._landed, loop, flight))
 
     def _begin_anew(self) -> Appender | None:
@@ -228,8 +235,12 @@ class JournalWriter:
         for landed in landings:
             if not landed.done() and not landed.get_loop().is_closed():
                 landed.set_result(None)
-        if loop is not None and (self._waiting or (self.journal.has_grown and self.failure is None)):
+        if loop is not None and (self._waiting or self._is_due()):
             self._take_off(loop)
+
+    def _is_due(self) -> bool:
+        """Tell whether it is time to compact the journal."""
+        return self.journal.has_grown and self._is_light and self.failure is None
 
     def _replace(self, old: Appender) -> None:
         if self.failure is not None:

@@ -51,10 +51,11 @@ class LineWriter:
         series: Series,
         options: Options,
         losses: Losses,
-        on_written: Callable[[AbstractEventLoop | None, Sequence[Line]], None] | None = None,
+        on_safe: Callable[[AbstractEventLoop | None, Sequence[str]], None] | None = None,
     ) -> None:
         self.series: Final = series
-        self._on_written: Final = on_written  # told before those who wait
+        self._on_safe: Final = on_safe  # told of the ids of lines: what is not synced may be lost at a power cut
+        self._unsafe: list[str] = []
         self._losses: Final = losses
         self._fsync: Final = options.fsync
         self._rotates: Final = options.rotate_bytes is not None or options.rotate_seconds is not None
@@ -112,7 +113,7 @@ class LineWriter:
         await self.drain()
         while self._fsync != "no" and self.series.is_unsafe and self.failure is None and self._loop is not None:
             if not self._runway.is_busy:
-                self._runway.launch(self._loop, self._sync, self._synced)
+                self._launch_sync(self._loop)
             await self._landing()
 
     async def _landing(self) -> None:
@@ -135,6 +136,7 @@ class LineWriter:
             self._runway.wait()  # what lands may start the next one
         if self._fsync != "no" and self.series.is_unsafe and self.failure is None:
             self._sync()
+        self._tell_safe(self._take_unsafe())
 
     def close(self) -> None:
         """Give the descriptor and the thread back."""
@@ -145,6 +147,7 @@ class LineWriter:
     def abandon(self) -> None:
         """Close the descriptor, and leave all else to the parent of a forked child."""
         self._pending.clear()
+        self._unsafe.clear()
         self._runway.abandon()
         self.series.close()
 
@@ -185,7 +188,10 @@ class LineWriter:
         if self._runway.is_busy:
             self._begin_pulse()
         elif self._loop is not None and self.failure is None:
-            self._runway.launch(self._loop, self._sync, self._synced)
+            self._launch_sync(self._loop)
+
+    def _launch_sync(self, loop: AbstractEventLoop) -> None:
+        self._runway.launch(loop, self._sync, partial(self._synced, self._take_unsafe()))
 
     def _sync(self) -> None:
         """Run in the other thread, or when that has nothing to do."""
@@ -194,7 +200,8 @@ class LineWriter:
         except Untrusted as error:
             self.failure = error.cause
 
-    def _synced(self) -> None:
+    def _synced(self, event_ids: list[str]) -> None:
+        self._tell_safe(event_ids)
         if self.failure is not None and not self._losses.is_handled(self._losses.untrusted(self.failure), ()):
             logger.error("the log could not be forced to the disk and takes nothing until reopen(): %s", self.failure)
         self._begin_pulse()
@@ -210,9 +217,19 @@ class LineWriter:
             self._wake()
 
     def _acknowledge(self, lines: Sequence[Line]) -> None:
-        if self._on_written is not None:
-            self._on_written(self._loop, lines)
+        if self._on_safe is not None:
+            self._unsafe += [line.event_id for line in lines]
+            if self._fsync != "everysec":
+                self._tell_safe(self._take_unsafe())
         acknowledge(lines)
+
+    def _take_unsafe(self) -> list[str]:
+        event_ids, self._unsafe = self._unsafe, []
+        return event_ids
+
+    def _tell_safe(self, event_ids: list[str]) -> None:
+        if event_ids and self._on_safe is not None and self.failure is None:
+            self._on_safe(self._loop, event_ids)
 
     def _cause(self, error: OSError | Untrusted) -> OSError:
         if isinstance(error, Untrusted):

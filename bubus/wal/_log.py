@@ -449,7 +449,7 @@ class WriteAheadLog:
                 journal = self._new_journal(stack)
             # without `close` too, a log that is no longer used gives back its files and the lock
             finalizer: weakref.finalize[[], WriteAheadLog] = weakref.finalize(self, stack.pop_all().close)
-        lines = LineWriter(series, options, self._losses, None if journal is None else journal.written)
+        lines = LineWriter(series, options, self._losses, None if journal is None else journal.logged)
         graveyard = Graveyard(disk, self._clock, lock, options)
         self._closed, self._loop, self._has_just_failed = None, None, False
         return finalizer, os.getpid(), lock, journal, lines, graveyard
