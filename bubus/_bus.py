@@ -305,10 +305,14 @@ class EventBus(OlderBus):
 
         Raises:
             NotSubscribedError: If it is not registered on this bus.
+            PatternError: If *pattern* is none.
         """
         registry = self._scheduler.registry
         if not isinstance(pattern, Subscription):
-            registry.remove(pattern, None if handler is _UNSET else handler)
+            name = describe_key(normalize_pattern(pattern))
+            if handler is _UNSET:
+                raise NotSubscribedError(f"off({name}) does not say which handler: give it, too, off({name}, handler)")
+            registry.remove(pattern, handler)
         elif not registry.discard(pattern.handler):
             raise NotSubscribedError(f"{pattern.handler.name} is not registered on bus {self.name!r} (any more)")
 

@@ -15,6 +15,7 @@ import typing_extensions as te
 from bubus._field_info import FieldInfo
 from bubus._foreign import translated
 from bubus._generics import is_class_variable
+from bubus._hints import hint
 from bubus._narrow import attribute, dataclass_fields, is_class, is_dataclass, is_factory, kind_of, namespace_of
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
@@ -153,6 +154,7 @@ def _refuse_name(cls: type, name: str, inherited: frozenset[str]) -> None:
     if name.startswith(RESERVED_PREFIXES) and name not in inherited:
         raise DefinitionError(
             f"{cls.__qualname__}.{name}: names that begin with event_ or model_ are kept for bubus; rename the field"
+            + hint(name, inherited)
         )
     if name == "self":
         raise DefinitionError(f"{cls.__qualname__}.self: a field cannot be called like the event itself; rename it")
@@ -165,7 +167,21 @@ def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[
         return True
     if isinstance(value, _SOURCE_TYPE | FieldInfo):
         raise DefinitionError(f"{cls.__qualname__}.{name} has no annotation; write `{name}: <type> = …`")
+    if name.startswith(RESERVED_PREFIXES) and not _is_method(value) and not _is_known(cls, name):
+        raise DefinitionError(
+            f"{cls.__qualname__}.{name} sets nothing that events have, and names that begin with event_ or model_ are "
+            + f"kept for bubus; rename it{hint(name, inherited)}"
+        )
     return False
+
+
+def _is_known(cls: type, name: str) -> bool:
+    """Tell whether a base has an attribute of that name, which may be a setting of it."""
+    return any(hasattr(base, name) for base in cls.__bases__)
+
+
+def _is_method(value: object) -> bool:
+    return callable(value) or hasattr(type(value), "__get__")
 
 
 def _mixed_in(base: type, inherited: frozenset[str]) -> Iterable[Declaration]:

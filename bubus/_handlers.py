@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import attrs
 
 from bubus._callables import as_coroutine_function, handler_name, identified_name, owned_name, qualified_name
-from bubus._event import AnyEvent, BaseEvent
+from bubus._event import AnyEvent, BaseEvent, is_event
 from bubus._model import EventMeta
 from bubus._result import Origin
 from bubus._tree import describe_value
@@ -94,10 +94,20 @@ def normalize_pattern(pattern: object) -> Key:
             return candidate.__event_origin__
     if isinstance(pattern, str) and pattern and pattern.isprintable():
         return pattern
-    raise PatternError(
-        f"cannot register for {describe_value(pattern)}: "
-        + "use an event class, the name of an event type, or '*' for all events"
-    )
+    raise PatternError(_why_no_pattern(pattern))
+
+
+def _why_no_pattern(pattern: object) -> str:
+    patterns = "an event class, the name of an event type, or '*' for all events"
+    if is_event(pattern):
+        return f"{describe_value(pattern)} is an event, not its class: use {patterns}"
+    if callable(pattern) and not isinstance(pattern, type):
+        name = handler_name(pattern)
+        return (
+            f"{name} is a function, not a pattern: write @bus.on(Event) above it, bus.on(Event, {name}) or "
+            + f"bus.off(Event, {name}), where Event is {patterns}"
+        )
+    return f"cannot register for {describe_value(pattern)}: use {patterns}"
 
 
 def check_handler(handler: object) -> AnyHandler:

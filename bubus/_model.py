@@ -13,7 +13,7 @@ from typing_extensions import TypedDict, Unpack, dataclass_transform, override
 import bubus._framework as framework
 from bubus._body import opened
 from bubus._codec import as_builtins, validate_json
-from bubus._config import title_of
+from bubus._config import KEYS, title_of
 from bubus._construct import hides_input, is_written, public
 from bubus._copies import construct, copied, fields_set
 from bubus._define import define
@@ -22,6 +22,7 @@ from bubus._event_dump import dump_plan
 from bubus._faults import Fault, Invalid, refuse
 from bubus._functions import context as validation_context
 from bubus._generics import is_concrete, name_of
+from bubus._hints import hint
 from bubus._ids import new_id
 from bubus._json_schema import SchemaMode, schema_of
 from bubus._json_text import json_text
@@ -108,6 +109,10 @@ def _names_above(depth: int) -> Mapping[str, object]:
     return {} if frame is None else frame.f_locals
 
 
+_PASS_ON: Final = ("builtins", "typing", "typing_extensions")
+"""Modules whose classes take no keywords themselves."""
+
+
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(Field, PrivateAttr, attrs.field))
 class EventMeta(type):
     """Makes every subclass of `EventModel` an attrs class with a constructor of its own; no decorator is needed."""
@@ -122,6 +127,7 @@ class EventMeta(type):
         **options: object,
     ) -> EventMeta:
         body = opened(namespace, options)
+        _refuse_options(name, bases, options)
         cls = super().__new__(mcs, name, bases, body.namespace, **options)
         # The code that runs the class statement knows the names that annotations may use.
         define(cast("type[EventShape]", cls), body, version, _frame_above(1))
@@ -156,6 +162,17 @@ class EventMeta(type):
         """Computed fields by name."""
         blueprint = cast("type[EventShape]", cls).__event_blueprint__
         return {name: mark for name, mark in blueprint.marks.items() if isinstance(mark, ComputedField)}
+
+
+def _refuse_options(name: str, bases: tuple[type, ...], options: Mapping[str, object]) -> None:
+    """Refuse what stands behind the bases and is no setting, unless a base of the user's own may want it."""
+    mros = [cls for base in bases for cls in base.__mro__ if cls.__module__ not in _PASS_ON]
+    if options and not any("__init_subclass__" in namespace_of(cls) for cls in mros):
+        unknown = next(iter(options))
+        raise DefinitionError(
+            f"class {name}(…, {unknown}=…): there is no such setting, but version=… and those of `model_config`"
+            + hint(unknown, {"version", *KEYS})
+        )
 
 
 class EventModel(EventShape, metaclass=EventMeta):

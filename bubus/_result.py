@@ -233,7 +233,9 @@ def _why_none(results: list[AnyResult], event_name: str) -> str:
     if not results:
         return f"no handler ran for {event_name}: register one with bus.on(...), or {remedy}"
     failed = sum(result.error is not None for result in results)
-    return f"none of the {len(results)} handlers of {event_name} returned a wanted value ({failed} failed); {remedy}"
+    who = "the only handler" if len(results) == 1 else f"none of the {len(results)} handlers"
+    what = "returned no wanted value" if len(results) == 1 else "returned a wanted value"
+    return f"{who} of {event_name} {what} ({failed} failed); {remedy}"
 
 
 def by_name(results: Iterable[EventResult[_Value]]) -> dict[str, _Value | None]:

@@ -550,3 +550,23 @@ async def test_R35_a_method_of_a_class_without_self_is_refused() -> None:
     unbound: Any = Greeter.method
     with pytest.raises(HandlerError, match="method"):
         bus.on(Login, unbound)
+
+
+def test_a_function_in_place_of_a_pattern_is_told_how_to_write_it() -> None:
+    """A bare decorator, and `off` without the pattern, say what is missing; so does `off` without the handler."""
+    bus: Any = EventBus()
+
+    def greet(event: Login) -> str:
+        return "hello"
+
+    bus.on(Login, greet)
+    for use in (bus.on, bus.once, bus.off, bus.expect):
+        with pytest.raises(
+            PatternError, match=r"^greet is a function.*@bus\.on\(Event\).*bus\.off\(Event, greet\), where"
+        ):
+            use(greet)
+    with pytest.raises(PatternError, match=r"is an event, not its class: use an event class"):
+        bus.on(Login(), greet)
+    with pytest.raises(NotSubscribedError, match=r"^off\(Login\) does not say which handler: .* off\(Login, handler\)"):
+        bus.off(Login)
+    bus.off(Login, greet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import inspect
+import types
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
@@ -389,3 +390,48 @@ class TestMsgspecAgrees:
         order = Order(items=[Item(1)])
 
         assert msgspec.json.decode(msgspec.json.encode(order), type=Order) == order
+
+
+class TestMisspelt:
+    """What is nearly a name that bubus knows."""
+
+    def test_an_attribute_that_sets_nothing_is_refused(self) -> None:
+        """Names that begin with event_ or model_ are kept; methods, and what a base has, may be called so."""
+        with pytest.raises(DefinitionError, match=r"S\.event_timeot sets nothing.*; did you mean event_timeout\?$"):
+            new_class("S", BaseEvent, event_timeot=5)
+        with pytest.raises(DefinitionError, match=r"S\.model_thing sets nothing that events have.*; rename it$"):
+            new_class("S", BaseEvent, model_thing=3)
+        with pytest.raises(DefinitionError, match=r"S\.event_paht: names.*; did you mean event_path\?$"):
+            new_class("S", BaseEvent, __annotations__={"event_paht": int})
+
+        class Fine(BaseEvent[None]):
+            event_known: ClassVar[int] = 1
+            event_timeout = 3.0
+            event_part = property(lambda self: self.event_id[-4:])
+
+            def event_method(self) -> int:
+                return 1
+
+        class Finer(Fine):
+            event_known = 2
+
+        assert (Finer.event_known, Finer().event_timeout, Finer().event_method()) == (2, 3.0, 1)
+
+    def test_a_keyword_that_is_no_setting_is_refused(self) -> None:
+        """Unless a base of the user's own takes it."""
+        with pytest.raises(DefinitionError, match=r"vershun=…\): there is no such setting.*; did you mean version\?$"):
+            types.new_class("S", (BaseEvent,), {"vershun": "1"})
+        with pytest.raises(DefinitionError, match=r"did you mean frozen\?$"):
+            types.new_class("S", (BaseEvent,), {"frozn": True})
+
+        class Labelled:
+            label: ClassVar[str] = ""
+
+            def __init_subclass__(cls, label: str = "", **more: Any) -> None:
+                super().__init_subclass__(**more)
+                cls.label = label
+
+        class Mixed(Labelled, BaseEvent[None], label="x", version="2"):
+            pass
+
+        assert (Mixed.label, Mixed().event_schema.partition("@")[2]) == ("x", "2")

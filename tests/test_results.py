@@ -551,3 +551,19 @@ async def test_a_result_at_work_is_an_event_result_to_whoever_looks() -> None:
     assert list(seen[0]) == list(attrs.asdict(result)) == names
     assert (seen[0]["status"], result.status) == ("started", "completed")
     assert errors == ["'EventResult' object has no attribute 'resutl'"]
+
+
+@pytest.mark.parametrize(("handlers", "who"), [(1, "the only handler of"), (2, "none of the 2 handlers of")])
+async def test_why_there_is_no_result_is_told_in_words(handlers: int, who: str) -> None:
+    """Of one handler and of several."""
+    bus = EventBus()
+    for number in range(handlers):
+
+        def nothing(event: BaseEvent[Any]) -> None:
+            del event
+
+        nothing.__name__ = f"nothing{number}"
+        bus.on("Ask", nothing)
+    event = await bus.dispatch(BaseEvent[Any](event_type="Ask"))
+    with pytest.raises(NoResultError, match=f"^{who} Ask returned (no|a) wanted value"):
+        await event.event_result()
