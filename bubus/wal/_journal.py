@@ -164,7 +164,9 @@ class Journal:
 
     def __init__(self, disk: Disk, log: Path, max_line_bytes: int) -> None:
         self._disk: Final = disk
-        self._path, self._next = journal_files(log)
+        path, following = journal_files(log)
+        self._path: Final = path
+        self._next: Final = following
         self._max_record_bytes: Final = max_line_bytes + MOST_AROUND
         self._seq: int = 0
         self._unwritten: list[bytes] = []
