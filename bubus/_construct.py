@@ -7,8 +7,10 @@ are collected, so that one error lists them all, and nothing is assigned before 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import linecache
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, final
 
@@ -17,11 +19,14 @@ import attrs
 from bubus._body import is_root
 from bubus._config import title_of
 from bubus._faults import Fault, Invalid, call_user, fault, in_json_words, refuse
+from bubus._fields import RESERVED_PREFIXES
 from bubus._framework import CHECKS, RUN_TIME_NAMES
 from bubus._functions import ValidationInfo, context, current
+from bubus._hints import closest
 from bubus._marks import ComputedField
 from bubus._narrow import attribute, is_factory, is_list_or_tuple, is_mapping, item_of, method
 from bubus._shape import EventShape, Init
+from bubus._tree import escape
 from bubus._types import MISSING, Check
 from bubus._variables import put
 
@@ -38,6 +43,10 @@ _WRITTEN: Final = weakref.WeakSet[Init]()
 SET: Final = "_event_fields_set"
 """Attribute of events with the fields that have a default and were given, as bits; there is none if there are none."""
 
+_EXTRA: Final = (
+    "{cls} has no field {name}, which is kept as an extra; did you mean {meant}? "
+    + "Begin a name of your own with something else than event_ or model_"
+)
 _CONVERTER: Final[type] = attrs.Converter
 _serial: Final = itertools.count(1)
 
@@ -140,6 +149,21 @@ def check_extras(cls: type[EventShape], policy: str, extras: dict[str, object], 
         return faults
     refused = [name for name in extras if policy == "forbid" or _is_no_extra(cls, name)]
     return [*(faults or ()), *(fault("extra_forbidden", extras[name]).under(name) for name in refused)] or None
+
+
+def check_given(cls: type[EventShape], policy: str, extras: dict[str, object], faults: Faults) -> Faults:
+    """Do as `check_extras` where a program gives them: it is warned of a name that is nearly one that bubus knows."""
+    faults = check_extras(cls, policy, extras, faults)
+    for name in extras if faults is None else ():
+        meant = _meant(name) if name.startswith(RESERVED_PREFIXES) else None
+        if meant is not None:
+            warnings.warn(_EXTRA.format(cls=cls.__name__, name=escape(name), meant=meant), stacklevel=3)
+    return faults
+
+
+@functools.lru_cache(maxsize=256)
+def _meant(name: str) -> str | None:
+    return closest(name, CHECKS, likeness=0.92)
 
 
 def _is_no_extra(cls: type[EventShape], name: str) -> bool:
@@ -250,7 +274,7 @@ class _Writer:
             "_check": check_argument,
             "_check_asking": check_asking,
             "_call_factory": call_factory,
-            "_check_extras": check_extras,
+            "_check_extras": check_extras if mode.json else check_given,
             "_policy": mode.extra or cls.model_config.get("extra", "allow"),
             "_context": context.get,
             "_info": info_maker(cls, mode),

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the one of *known* that *name* may be a misspelling of."""
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
+def closest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the one of *known* that *name* may be a misspelling of; 1.0 is the *likeness* of what is the same."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=likeness)), None)
 
 
 def hint(name: str, known: Iterable[str]) -> str:

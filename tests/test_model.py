@@ -21,6 +21,7 @@ import msgspec
 import pytest
 
 from bubus import BaseEvent
+from bubus._codec import decode, encode
 from bubus._registry import candidates, registered
 from bubus.errors import DefinitionError, ValidationError
 from tests.field_kinds import Tree, made, new_class
@@ -388,6 +389,28 @@ class TestExtras:
     def test_names_that_would_be_lost_or_hide_something_are_refused(self, name: str) -> None:
         """An extra can neither replace what events can do, nor reach their state."""
         assert faults(Login, username="a", **{name: 1}) == [("extra_forbidden", (name,))]
+
+    def test_a_misspelt_setting_is_told_of(self) -> None:
+        """It is kept, as every extra, with a warning where it was given; other names, and JSON, are left alone."""
+        with pytest.warns(
+            UserWarning, match=r"^Login has no field event_timeot.*; did you mean event_timeout\?"
+        ) as told:
+            login = made(Login, username="a", event_timeot=3)
+        assert login.model_extra == {"event_timeot": 3}
+        assert login.event_timeout == 60
+        with pytest.warns(UserWarning, match="event_tiemout"):
+            Login.model_validate({"username": "a", "event_tiemout": 3})
+        assert len(told) == 1
+
+        free = made(Login, username="a", event_colour="red", model_x=1, event_part=2, even_timeout=3)
+        assert set(free.model_extra or {}) == {"event_colour", "model_x", "event_part", "even_timeout"}
+        for again in (
+            Login.model_validate_json(login.model_dump_json()),
+            decode(encode(login), Login),
+            login.model_copy(),
+            pickle.loads(pickle.dumps(login)),
+        ):
+            assert again.model_extra == {"event_timeot": 3}
 
     def test_what_became_of_another_event_is_dropped(self) -> None:
         """A dump may say how an event ended; an event made from it has not ended."""
