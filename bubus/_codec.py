@@ -55,7 +55,7 @@ def encode(event: EventShape) -> bytes:
         EncodeError: If a field cannot be written, or would not be the same when read back.
     """
     try:
-        data = _encode(_as_written(event) if "pydantic" in modules or type(event).__event_cached__ else event)
+        data = _encode(_as_written(event) if "pydantic" in modules or event.__event_cached__ else event)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise _explain(event, error) from error
     if len(data) > _SHALLOW and is_too_deep(data, MAX_DEPTH):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 from weakref import WeakValueDictionary
@@ -143,9 +142,7 @@ class Registry:
     """Names the bus that a callable passes events on to; None for any other callable."""
 
     _by_key: dict[Key, list[Handler]] = attrs.Factory(dict[Key, list[Handler]])
-    _cache: defaultdict[type, dict[str, tuple[Handler, ...]]] = attrs.Factory(
-        lambda: defaultdict[type, dict[str, tuple[Handler, ...]]](dict)
-    )
+    _cache: dict[type, dict[str, tuple[Handler, ...]]] = attrs.Factory(dict[type, dict[str, tuple[Handler, ...]]])
     """What `match` returned, by class and name."""
 
     _names: dict[str, int] = attrs.Factory(dict[str, int])
@@ -333,10 +330,9 @@ class Registry:
         for handler in once:
             _ = self.discard(handler)
         if not once:
-            known = self._cache[type(event)]
-            if len(self._cache) > _CACHE_LIMIT or len(known) >= _CACHE_LIMIT:
+            if len(self._cache) >= _CACHE_LIMIT or len(self._cache.get(type(event), ())) >= _CACHE_LIMIT:
                 self._cache.clear()
-            self._cache[type(event)][event.event_type] = handlers
+            self._cache.setdefault(type(event), {})[event.event_type] = handlers
         return handlers
 
     def _find(self, event: AnyEvent) -> tuple[Handler, ...]:

@@ -26,7 +26,7 @@ import attrs
 import bubus._dispatch as dispatching
 from bubus._alarm import Alarm
 from bubus._call import NO_SHARE
-from bubus._context import current_call, live_call
+from bubus._context import get_call, live_call
 from bubus._guard import Guard
 from bubus._state import DONE, NO_CONTEXT, NO_LOOP, QUEUED, RUNNING, STATE, EventState, Share, put, state_of
 from bubus._statistics import Statistics
@@ -118,6 +118,9 @@ class Scheduler:
     closed: bool = False
 
     _queue: OrderedDict[Share, None] = attrs.Factory(OrderedDict[Share, None])
+    _take_next: Callable[[bool], tuple[Share, None]] = attrs.field(init=False)
+    """`popitem` of the queue: bound once, since a subclass of dict takes long to look it up."""
+
     _running: dict[Share, None] = attrs.Factory(dict[Share, None])
     alarm: Alarm = attrs.field(init=False)
     epoch: float = 0.0
@@ -148,6 +151,7 @@ class Scheduler:
 
     def __attrs_post_init__(self) -> None:
         self.alarm = Alarm(self._running)
+        self._take_next = self._queue.popitem
 
     # -- what is going on --------------------------------------------------------------------------------------------
 
@@ -194,7 +198,7 @@ class Scheduler:
             raise self._no_loop() from None
         if loop is not self.loop:
             self._move_to(loop)
-        call = current_call.get()
+        call = get_call()
         if call is not None and not call.live:
             call = None
         state = state_of(event)
@@ -345,13 +349,13 @@ class Scheduler:
             self.cut_off_if_ending()
         if not self._knows_time:
             self._tell_time()
-        queue, running = self._queue, self._running
+        queue, running, take = self._queue, self._running, self._take_next
         self._draining = True
         try:
             while queue and not running and self._left > 0:
                 if self.ledger is not None and (self.ledger.held or self.ledger.paused) and self._is_held():
                     break
-                _ = self._begin(queue.popitem(False)[0], 0)
+                _ = self._begin(take(False)[0], 0)
         finally:
             self._draining = False
         if running or queue:

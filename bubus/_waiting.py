@@ -13,7 +13,7 @@ from asyncio import get_running_loop
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
-from bubus._context import Runner, current_call
+from bubus._context import Runner, get_call
 from bubus._state import NO_LOOP, QUEUED, EventState, Share, accepted_state, state_of
 from bubus.errors import DeadlockError, WrongLoopError
 
@@ -40,7 +40,7 @@ def wait(event: E) -> Generator[object, None, E]:
     if state is None or state.loop is NO_LOOP:
         state = accepted_state(event)
     if state.open_work:
-        call = current_call.get()
+        call = get_call()
         if state.loop is not get_running_loop():
             _settle_if_lost(state)
         elif call is not None and call.live:
@@ -80,17 +80,25 @@ def _begin(state: EventState) -> None:
 
 def _wait_inside(state: EventState, call: Call) -> Generator[object, None, None]:
     refuse_own(state, call)
+    awaited_by = state.awaited_by
+    if awaited_by is None:
+        state.awaited_by = awaited_by = []
+    awaited_by.append(call)
     blocks = asyncio.current_task() is call.task
-    _enter(state, call, blocks=blocks)
+    if blocks:
+        call.waiting_for = state
     try:
         begun_before = _take_out_of_turn(state, call)
         if state.open_work and blocks:
             _refuse_circle(state, call)
         if state.open_work and begun_before:
             unblock(state, (state, *_left_behind(state)))
-        yield from _until_completed(state)
+        if state.open_work:
+            yield from _until_completed(state)
     finally:
-        _leave(state, call, blocks=blocks)
+        awaited_by.remove(call)
+        if blocks:
+            call.waiting_for = None
 
 
 def _take_out_of_turn(state: EventState, call: Call) -> bool:
@@ -121,21 +129,6 @@ def _until_completed(state: EventState) -> Generator[object, None, None]:
         finally:
             if state.waiters is not None and waiter.cancelled():
                 state.waiters.remove(waiter)
-
-
-def _enter(state: EventState, call: Call, *, blocks: bool) -> None:
-    if state.awaited_by is None:
-        state.awaited_by = []
-    state.awaited_by.append(call)
-    if blocks:
-        call.waiting_for = state
-
-
-def _leave(state: EventState, call: Call, *, blocks: bool) -> None:
-    if state.awaited_by is not None:
-        state.awaited_by.remove(call)
-    if blocks:
-        call.waiting_for = None
 
 
 def refuse_own(state: EventState, call: Call) -> None:
