@@ -193,7 +193,8 @@ class EventState:
 
     def complete(self) -> EventState | None:
         """Record that all work is done, and tell all that wait; return the parent, which has less open work now."""
-        self.finish()
+        if self.completed is None:
+            self.finish()
         self.status = "completed"
         shares = self.shares
         self.shares = ()
