@@ -254,6 +254,8 @@ class Proxy:
         self.hang_up_after: list[int] = []
         """Of each of the next connections, how many lines of the server pass before the client sees the end."""
 
+        self._stalled: set[asyncio.StreamWriter] = set()
+        self._end = asyncio.Event()
         self._lost: set[asyncio.StreamWriter] = set()
         self._connections: set[asyncio.Future[Any]] = set()
         self._target = port
@@ -268,6 +270,7 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
+        self._end.set()
         self.cut()
         await asyncio.sleep(0.05)
         await asyncio.gather(*self._connections)
@@ -280,6 +283,10 @@ class Proxy:
     def lose(self) -> None:
         """Leave all connections half open: nothing passes any more, and nobody is told; new ones work."""
         self._lost |= self._writers
+
+    def stall(self) -> None:
+        """Take nothing more from any connection, so that what is sent piles up; new ones work."""
+        self._stalled |= self._writers
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -302,6 +309,8 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, replies: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                if writer in self._stalled:
+                    await self._end.wait()
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 if not (replies and self.swallow_replies) and writer not in self._lost:

@@ -22,7 +22,7 @@ from bubus.bridges import Bridge, Outbox, SeenFile
 from bubus.bridges._nats_client import TidyClient
 from bubus.bridges.nats import NatsBridge
 from bubus.bridges.redis import RedisBridge, RedisTransport
-from bubus.errors import BridgeConnectError, BridgeRefused, HandlerTimeout, OptionError
+from bubus.errors import BridgeConnectError, BridgeRefused, BridgeStateError, HandlerTimeout, OptionError
 from tests.bridge_engines import LEASE, new_stream, quick, shared
 from tests.bridge_worker import STEPS, Ordered
 from tests.servers import (
@@ -92,6 +92,12 @@ async def stored(bridge: Bridge) -> int:
         info = await transport._js.stream_info(transport.stream)
         return int(info.state.messages)
     return sum([await transport._server.execute_command("XLEN", key) for key in transport._keys])
+
+
+class Large(BaseEvent[None]):
+    """More than goes into a buffer."""
+
+    data: str
 
 
 class Effects:
@@ -334,6 +340,38 @@ async def test_a_close_that_is_cancelled_can_be_done_again() -> None:
         await client.close()
         del client, closing
         gc.collect()
+
+
+async def test_M3_a_network_that_takes_nothing_more_holds_nothing_up(kind: type[Server]) -> None:
+    """More is sent than all buffers hold: it goes over a new connection, and each event is stored once."""
+    stream, server = new_stream(), shared(kind)
+    async with Proxy(server.port) as proxy:
+        url = server.url.replace(str(server.port), str(proxy.port))
+        options: dict[str, Any] = {"timeout": 1.0}
+        if kind is NatsServer:  # whose client finds out by pings: two may be unanswered, and one is sent every 10 s
+            options["client"] = {"ping_interval": 0.5}
+        async with bridge_to(url, stream, **options) as sender:
+            await sender.dispatch(Large(data=""))
+            proxy.stall()
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(*(sender.dispatch(Large(data="x" * 900_000)) for _ in range(20)))
+            assert await stored(sender) == 21
+
+
+async def test_a_stop_does_not_wait_for_a_network_that_takes_nothing(kind: type[Server]) -> None:
+    """However much is to be sent: it ends, and whoever waits learns it."""
+    server = shared(kind)
+    async with Proxy(server.port) as proxy:
+        sender = bridge_to(server.url.replace(str(server.port), str(proxy.port)), new_stream())
+        await sender.start()
+        await sender.dispatch(Large(data=""))
+        proxy.stall()
+        sending = [asyncio.create_task(sender.dispatch(Large(data="x" * 900_000))) for _ in range(20)]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(PATIENCE):
+            await sender.stop(0.1)
+            done, _ = await asyncio.wait(sending)
+        assert {type(one.exception()) for one in done} == {BridgeStateError}
 
 
 async def test_M4_a_lost_reply_stores_nothing_twice(kind: type[Server]) -> None:
