@@ -51,7 +51,7 @@ class TidyClient(Client):
                 raise
         finally:
             self._end_connection()
-            await cancel(task for task in asyncio.all_tasks() - {asyncio.current_task()} if _owner(task) is self)
+            await cancel(task for task in asyncio.all_tasks() - {asyncio.current_task()} if self._owns(task))
 
     def _end_connection(self) -> None:
         for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
@@ -65,7 +65,8 @@ class TidyClient(Client):
         else:  # a WebSocket
             self._transport.close()
 
-
-def _owner(task: asyncio.Task[object]) -> object:
-    frame: FrameType | None = getattr(task.get_coro(), "cr_frame", None)
-    return None if frame is None else frame.f_locals.get("self")
+    def _owns(self, task: asyncio.Task[object]) -> bool:
+        """Tell whether *task* runs a method of this client, or of one of its subscriptions."""
+        frame: FrameType | None = getattr(task.get_coro(), "cr_frame", None)
+        owner: object = None if frame is None else frame.f_locals.get("self")
+        return owner is self or getattr(owner, "_conn", None) is self
