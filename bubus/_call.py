@@ -86,7 +86,7 @@ class Call(EventResult[object]):
 
 # Users see an EventResult: in errors, and in what attrs tells of it, such as `attrs.asdict`, which would go round in
 # circles through what is at work.
-Call.__name__ = EventResult.__name__
+Call.__name__ = Call.__qualname__ = EventResult.__name__
 setattr(Call, "__attrs_attrs__", attrs_fields(EventResult))  # noqa: B010 - typed as read-only
 
 

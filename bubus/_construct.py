@@ -12,6 +12,7 @@ import itertools
 import linecache
 import warnings
 import weakref
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, final
 
 import attrs
@@ -62,6 +63,7 @@ def write_init(cls: type, arguments: list[Argument], mode: Mode, privates: Mappi
     init = cast("Init", writer.names["__init__"])
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__module__ = cls.__module__
+    setattr(init, "__signature__", writer.signature())  # noqa: B010 - functions have none for type checkers
     _WRITTEN.add(init)
     return init
 
@@ -236,8 +238,15 @@ def is_of_root(cls: type, name: str) -> bool:
     return owner is None or is_root(owner)
 
 
-def _is_seldom_given(argument: Argument) -> bool:
-    """Tell whether a field is one of the framework's whose default nobody has to look at."""
+def _seldom_given(arguments: list[Argument]) -> int:
+    """Return how many arguments at the beginning are the framework's, and have defaults that nobody looks at."""
+    elsewhere = {path[0] for one in arguments for path in one.lookups if path != (one.name,)}
+    found = itertools.takewhile(lambda one: _is_ordinary(one) and one.name not in elsewhere, arguments)
+    return sum(1 for _ in found)
+
+
+def _is_ordinary(argument: Argument) -> bool:
+    """Tell whether a field is one of the framework's that the class has left as it is."""
     extraordinary = argument.converts or argument.asks or argument.checks_default or argument.info.factory_takes_data
     plain = argument.is_plain and argument.attribute.init and argument.factory is None
     return argument.name in CHECKS and plain and argument.has_default and not extraordinary
@@ -257,7 +266,7 @@ class _Writer:
         self.base_indent = 0
         self.keeps_data = any(one.asks or one.info.factory_takes_data for one in arguments)
         gives_all = mode.base64 or self.keeps_data
-        self.seldom = 0 if gives_all else sum(1 for _ in itertools.takewhile(_is_seldom_given, arguments))
+        self.seldom = 0 if gives_all else _seldom_given(arguments)
         self.parameters = dict.fromkeys(
             path[0]
             for one in arguments[self.seldom :]
@@ -293,6 +302,17 @@ class _Writer:
         self._assign()
         self._end()
         return "\n".join([*self.lines, ""])
+
+    def signature(self) -> Signature:
+        """Return what can be given by name, which is more than the parameters."""
+        names = [*(one.name for one in self.arguments[: self.seldom]), *map(str, self.parameters)]
+        return Signature(
+            [
+                Parameter("_self", Parameter.POSITIONAL_ONLY),
+                *(Parameter(name, Parameter.KEYWORD_ONLY, default=MISSING) for name in names),
+                Parameter("_extras", Parameter.VAR_KEYWORD),
+            ]
+        )
 
     def _add(self, indent: int, line: str) -> None:
         self.lines.append("    " * (self.base_indent + indent) + line)

@@ -39,6 +39,7 @@ from bubus.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bubus._event import AnyEvent
     from bubus._handlers import AnyHandler, Handler
 
 logger = logging.getLogger("bubus")
@@ -111,7 +112,7 @@ def go_on(share: Share, now: float | None = None) -> bool:
             _run_plain(call, handler.function, context)
         else:
             eager = call.nesting < MAX_NESTING
-            task = spawn(_run(call, function, share), loop=state.loop, context=context, eager_start=eager)
+            task = spawn(_run(call, function, share.event), loop=state.loop, context=context, eager_start=eager)
             if call.live:
                 _suspended(call, task)
             del task
@@ -168,7 +169,7 @@ def _start_given(call: Call, awaitable: Awaitable[object], context: Context) -> 
     """Await in a task what a plain function returned."""
     share, eager = call.share, call.nesting < MAX_NESTING
     task = spawn(
-        _run(call, lambda *_event: awaitable, share), loop=share.state.loop, context=context, eager_start=eager
+        _run(call, lambda *_event: awaitable, share.event), loop=share.state.loop, context=context, eager_start=eager
     )
     if call.live:
         _suspended(call, task, awaitable)
@@ -216,12 +217,12 @@ def _never_started(call: Call, awaitable: Awaitable[object] | None, task: asynci
         _ended_with(call, asyncio.CancelledError())
 
 
-async def _run(call: Call, function: Callable[..., Awaitable[object]], share: Share) -> None:
+async def _run(call: Call, function: Callable[..., Awaitable[object]], event: AnyEvent) -> None:
     """Be the handler's task: run it and settle the call, so that no callback is needed."""
     call.task = current_task()
     enter(call)
     try:
-        value = await function(share.event)
+        value = await function(event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
         _ended_with(call, _without_own_frames(error))
     else:
@@ -427,6 +428,8 @@ def _settle(call: Call, value: object = None, error: BaseException | None = None
         call.complete(value, duration)
     elif error is None and value is share.event:
         call.complete(value, duration, forwarded=True)
+    elif error is None and call.result_type is kind and not isinstance(value, Exception):
+        call.complete(value, duration)
     else:
         _record(call, value, error, duration)
     if call.after is not None:

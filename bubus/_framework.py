@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bubus._coerce import lax_float, lax_str, lax_uuid
@@ -108,8 +107,9 @@ EXACT: Final[dict[str, frozenset[type]]] = {
 """Framework's fields of which some values need no check."""
 
 
-utc_now: Final = partial(datetime.now, UTC)
-"""Returns this moment (aware, UTC)."""
+def utc_now() -> datetime:
+    """Return this moment (aware, UTC)."""
+    return datetime.now(UTC)  # looked up with each call, as what freezes time in tests puts another class there
 
 
 def schema_of(cls: type, version: str | None) -> str:

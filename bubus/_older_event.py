@@ -53,7 +53,7 @@ class OlderEvent:
         state = state_of(event) or _state_by_hand(event)
         settled = all(result.settled for result in state.results.values())
         if settled and state.loop is NO_LOOP and state.status != "completed":
-            _ = state.complete()
+            _ = state.complete()  # no bus has it, so it is nobody's child
 
     def event_cancel_pending_child_processing(self, error: BaseException) -> None:
         """

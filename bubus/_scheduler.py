@@ -70,7 +70,7 @@ _NOTICEABLE = 16_384
 # The drain lets others run after so many events that did not suspend, or sooner: see `held_up`.
 _TURN = 200
 
-# Seconds; a handler counts as one event more for each of these that it took.
+# Seconds; a handler of which it shows at all counts as one event more for each of these that it took.
 _USUAL = 0.000_02
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import subprocess
@@ -114,6 +115,49 @@ async def test_R30_a_bus_known_only_to_its_own_handlers_is_collected() -> None:
     del bus, other, parent
     gc.collect()
     assert [each() for each in gone] == [None, None]
+
+
+async def test_R30_the_error_of_a_handler_that_had_suspended_does_not_keep_the_bus() -> None:
+    """Whoever keeps an error keeps the frames that it went through: those of the bus are not among them."""
+    bus = EventBus()
+
+    async def fail_later(event: Job) -> str:
+        await asyncio.sleep(0)
+        raise ValueError(event.event_type)
+
+    bus.on(Job, fail_later)
+    event = await bus.dispatch(Job())
+    (error,) = [result.error for result in event.event_results.values()]
+    assert isinstance(error, ValueError)
+    gone = weakref.ref(bus)
+    del bus, event, fail_later
+    await turns()
+    gc.collect()
+    assert gone() is None
+
+
+async def test_R30_a_handler_that_was_left_behind_does_not_keep_the_bus() -> None:
+    """What goes on after its bus has given it up is a task like any other."""
+    bus = EventBus(cancel_grace=0)
+    let_go = asyncio.Event()
+
+    async def stubborn(event: Job) -> str:
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await let_go.wait()
+        return event.event_type
+
+    bus.on(Job, stubborn)
+    event = bus.dispatch(Job(event_timeout=0.01))
+    await event
+    gone = weakref.ref(bus)
+    del bus, event
+    await turns()
+    gc.collect()
+    left = gone()
+    let_go.set()
+    await turns()
+    assert left is None
 
 
 async def test_R30_a_dropped_bus_leaves_all_instances() -> None:

@@ -13,7 +13,7 @@ import attrs
 import msgspec
 import pytest
 
-from bubus import BaseEvent
+from bubus import AliasChoices, AliasPath, BaseEvent
 from bubus._words import Field
 from bubus.errors import DefinitionError, ValidationError
 from tests.field_kinds import made, new_class
@@ -249,6 +249,29 @@ class TestAttrsFeatures:
         order.total = 5
         assert Order.model_validate_json(order.model_dump_json()).total == 5
         assert "total" not in inspect.signature(Order.__init__).parameters
+
+    def test_the_frameworks_arguments_are_in_the_signature(self) -> None:
+        """What can be given by name is what `inspect` and `help` tell, in the order of the fields."""
+
+        class Order(BaseEvent[None]):
+            amount: int
+            extras: str = ""
+
+        names = list(inspect.signature(Order).parameters)
+        assert names[:3] == ["event_type", "event_schema", "event_id"]
+        assert names[-4:] == ["event_created_at", "amount", "extras", "_extras"]
+
+    def test_a_name_of_the_framework_can_be_an_alias_of_another_field(self) -> None:
+        """Values are found there too, whether anything else is given or not."""
+
+        class First(BaseEvent[None]):
+            first: str = Field(default="none", validation_alias=AliasChoices("first", AliasPath("event_path", 0)))
+            limit: float = Field(default=1.0, validation_alias=AliasChoices("limit", "event_timeout"))
+
+        alone = made(First, event_path=["a"], event_timeout=5)
+        more = made(First, event_path=["a"], event_timeout=5, note="x")
+        for event in (alone, more):
+            assert (event.first, event.limit, event.event_timeout, event.event_path) == ("a", 5.0, 5.0, ["a"])
 
     def test_hooks_around_the_constructor_run(self) -> None:
         """__attrs_pre_init__ and __attrs_post_init__ are called."""

@@ -14,11 +14,12 @@ import pickle
 import subprocess
 import sys
 import uuid
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 import attrs
 import msgspec
 import pytest
+from typing_extensions import override
 
 from bubus import BaseEvent
 from bubus._codec import decode, encode
@@ -77,6 +78,19 @@ class TestFrameworkFields:
         assert (login.event_parent_id, login.event_path, login.event_timeout) == (None, [], 60.0)
         assert before <= login.event_created_at <= dt.datetime.now(dt.UTC)
         assert login.event_created_at.tzinfo is dt.UTC
+
+    def test_frozen_time_is_what_an_event_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Libraries that freeze time in tests put another class in the place of datetime."""
+
+        class Frozen(dt.datetime):
+            @classmethod
+            @override
+            def now(cls, tz: dt.tzinfo | None = None) -> Self:
+                return cls(2020, 1, 2, tzinfo=tz)
+
+        monkeypatch.setattr("bubus._framework.datetime", Frozen)
+
+        assert made(Login, username="a").event_created_at == dt.datetime(2020, 1, 2, tzinfo=dt.UTC)
 
     def test_they_come_first(self) -> None:
         """Framework fields are written first, then the payload, then extras."""

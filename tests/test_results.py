@@ -7,6 +7,8 @@ import copy
 import datetime as dt
 import pickle
 import uuid
+from collections import defaultdict, deque
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -211,6 +213,23 @@ async def test_a_value_of_the_wrong_type_is_the_handlers_error() -> None:
     assert (wrong.status, wrong.result) == ("error", None)
     assert (right.status, right.result) == ("completed", 7)
     assert await count.event_result(raise_if_any=False) == 7
+
+
+@pytest.mark.parametrize(
+    "value",
+    [defaultdict[str, int](int, a=1), Decimal("nan"), {1, 2}, deque([1])],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_value_of_exactly_the_declared_type_is_passed_as_it_is(value: object) -> None:
+    """It is neither checked again nor copied, whatever the type."""
+
+    class Exact(BaseEvent[Any]):
+        event_result_type = type(value)
+
+    bus = EventBus()
+    bus.on(Exact, lambda _event: value)
+
+    assert await bus.dispatch(Exact()).event_result() is value
 
 
 async def test_none_is_always_accepted() -> None:
