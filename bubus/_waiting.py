@@ -46,7 +46,12 @@ def wait(event: E) -> Generator[object, None, E]:
         elif call is not None and call.live:
             yield from _wait_inside(state, call)
         else:
-            _begin(state)
+            begun = 0
+            while begun < len(state.shares):  # there may be more of them, by forwards
+                share = state.shares[begun]
+                begun += 1
+                if share.stage is QUEUED:
+                    share.runner.start()
             if state.open_work:
                 yield from _until_completed(state)
             if state.leaving:
@@ -66,16 +71,6 @@ def _settle_if_lost(state: EventState) -> None:
         )
     for share in state.shares:
         share.runner.settle_leftovers()
-
-
-def _begin(state: EventState) -> None:
-    """Let every bus that has the event queued begin with its queue, also those that it is forwarded to meanwhile."""
-    begun = 0
-    while begun < len(state.shares):
-        share = state.shares[begun]
-        begun += 1
-        if share.stage is QUEUED:
-            share.runner.start()
 
 
 def _wait_inside(state: EventState, call: Call) -> Generator[object, None, None]:
