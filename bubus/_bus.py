@@ -357,10 +357,13 @@ class EventBus(OlderBus):
         """
         if not _is(type(event), EventMeta):
             raise _no_event(event)
-        loop = self._scheduler.loop or self._home
+        loop = self._scheduler.loop
+        if loop is None or loop.is_closed():
+            loop = self._home
         if loop is None or loop.is_closed():
             raise NoLoopError(
-                f"bus {self.name!r} runs in no event loop: make it, or dispatch a first event, inside the loop"
+                f"bus {self.name!r} runs in no event loop: make it, use it in `async with`, or dispatch a first event, "
+                + "inside the loop"
             )
         delivery = Delivery(self, event)
         future = delivery.future
@@ -617,6 +620,8 @@ class EventBus(OlderBus):
             self._scheduler.close()
 
     async def __aenter__(self) -> Self:
+        """Belong to this loop from now on, so that other threads can dispatch at once."""
+        self._home = asyncio.get_running_loop()
         return self
 
     async def __aexit__(

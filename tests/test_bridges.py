@@ -16,6 +16,8 @@ from bubus import BaseEvent, EventBus
 from bubus.bridges import Bridge, Seen, SeenFile
 from bubus.bridges._base import Message
 from bubus.bridges._wire import route_of
+from bubus.bridges.nats import NatsBridge
+from bubus.bridges.redis import RedisBridge
 from bubus.errors import (
     AlreadyDispatchedError,
     BridgeStateError,
@@ -795,6 +797,19 @@ async def test_a_window_in_a_file_is_shared_by_processes_and_survives_them(
 # -- wrong use -------------------------------------------------------------------------------------------------------
 
 
+def test_the_url_of_another_server_is_refused() -> None:
+    """When the bridge is made, and without the password in it."""
+    for make, url in (
+        (RedisBridge, "nats://user:secret@here"),
+        (RedisBridge, "here:6379"),
+        (NatsBridge, "redis://here"),
+    ):
+        with pytest.raises(OptionError, match="its URLs are") as caught:
+            make(url, stream="s")
+        assert "secret" not in str(caught.value)
+    assert NatsBridge(["here:4222", "tls://there"], stream="s").name == "NatsBridge(s)"
+
+
 async def test_wrong_options_are_refused(engine: Engine) -> None:
     """With the name of the option and what it may be."""
     for options in ({"max_in_flight": 0}, {"max_deliveries": 0}, {"retry_delay": -1}, {"lease": 0.1}, {"shards": -1}):
@@ -803,6 +818,8 @@ async def test_wrong_options_are_refused(engine: Engine) -> None:
     for name in ("", "a.b", "a b", "*", ">", "ä", "x" * 65, "-a"):
         with pytest.raises(OptionError, match="stream="):
             engine.bridge(name)
+    with pytest.raises(OptionTypeError, match="key='x' must be a function"):
+        engine.bridge("s", key="x")
     with pytest.raises(OptionTypeError):
         engine.bridge(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - that is the test
     with pytest.raises(OptionError, match="group"):

@@ -177,6 +177,19 @@ def test_R61_dispatch_threadsafe_needs_a_bus_that_has_a_loop() -> None:
     assert bus.statistics().accepted == 0
 
 
+def test_R61_async_with_gives_a_bus_its_loop() -> None:
+    """A bus made at import can be used from threads as soon as its block begins, in one loop after another."""
+    bus = EventBus()
+    bus.on(Job, lambda event: event.n)
+
+    async def use() -> int | None:
+        async with bus:
+            job = await asyncio.to_thread(lambda: bus.dispatch_threadsafe(Job(n=2)).result(WATCHDOG))
+            return await job.event_result()
+
+    assert [asyncio.run(use()), asyncio.run(use())] == [2, 2]
+
+
 async def test_R61_cancelling_the_future_does_not_cancel_the_event() -> None:
     """A thread that gives up waiting leaves the event alone."""
     bus = EventBus()

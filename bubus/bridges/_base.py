@@ -10,6 +10,7 @@ from zlib import crc32
 import attrs
 
 import bubus._extras as extras
+from bubus.bridges._safe import safe
 from bubus.errors import OptionError, OptionTypeError
 
 if TYPE_CHECKING:
@@ -160,6 +161,24 @@ def checked_name(option: str, value: object) -> str:
         raise OptionError(
             f"{option}={value!r} must be 1 to 64 letters, digits, _ or -, and begin with none of the last"
         )
+    return value
+
+
+def checked_url(value: object, schemes: tuple[str, ...]) -> str:
+    """
+    Return the URL of a server; a password in it is not shown.
+
+    Raises:
+        OptionTypeError: If *value* is no text.
+        OptionError: If it begins with another scheme.
+    """
+    if not isinstance(value, str):
+        raise OptionTypeError(f"a server's URL must be a str, not {type(value).__name__}")
+    scheme, separator, _ = value.partition("://")
+    if (scheme if separator else "") not in schemes:
+        found = f"{safe(scheme)}://…" if separator else "a URL without a scheme"
+        wanted = ", ".join(f"{one}://…" for one in schemes if one)
+        raise OptionError(f"{found} is no server of this bridge; its URLs are {wanted}")
     return value
 
 

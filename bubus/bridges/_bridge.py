@@ -22,7 +22,7 @@ from bubus.bridges._requests import Requests
 from bubus.bridges._sender import Sender
 from bubus.bridges._window import Seen, Window
 from bubus.bridges._wire import MAX_EVENT_BYTES, outgoing
-from bubus.errors import BridgeStateError, NotAnEventError, OptionError
+from bubus.errors import BridgeStateError, NotAnEventError, OptionError, OptionTypeError
 
 if TYPE_CHECKING:
     import os
@@ -136,6 +136,10 @@ class Bridge:
         )
         if max_waiting < 1:
             raise OptionError(f"max_waiting={max_waiting} must be at least 1")
+        if key is not None and not callable(key):
+            raise OptionTypeError(
+                f"key={describe_value(key)} must be a function of the event, such as lambda event: event.order_id"
+            )
         self.id: str = new_id()
         self.name: str = f"{type(self).__name__}({transport.stream})"
         self.transport: Transport = transport

@@ -133,7 +133,8 @@ class NatsTransport:
         self._dead: Final = f"{stream}-dead"
         self._wanted_shards: Final = _base.checked_shards(shards)
         self._shards: int = 0
-        self._servers: Final = [servers] if isinstance(servers, str) else list(servers)
+        urls = [servers] if isinstance(servers, str) else servers
+        self._servers: Final = [_base.checked_url(url, ("nats", "tls", "ws", "wss", "")) for url in urls]
         self._settings: Final = settings
         self._domain: Final = domain
         self._prefix: Final = "$JS.API" if domain is None else f"$JS.{_base.checked_name('domain', domain)}.API"
@@ -653,8 +654,8 @@ class NatsBridge(Bridge):
         options: See `Bridge`.
 
     Raises:
-        OptionError: If an option is out of range.
-        OptionTypeError: If a name is no text.
+        OptionError: If an option is out of range, or a URL another server's.
+        OptionTypeError: If a name or URL is no text.
     """
 
     def __init__(

@@ -167,7 +167,7 @@ class RedisTransport:
         self.lease: float = _base.checked_lease(checked_seconds("lease", lease))
         self._wanted_shards: Final = _base.checked_shards(shards)
         self._shards: int = 0
-        self._url: Final = url
+        self._url: Final = _base.checked_url(url, ("redis", "rediss", "unix"))
         self._keep: Final = (
             max(1, round(dedupe_seconds)),
             max_events or 0,
@@ -545,8 +545,8 @@ class RedisBridge(Bridge):
         options: See `Bridge`.
 
     Raises:
-        OptionError: If an option is out of range.
-        OptionTypeError: If a name is no text.
+        OptionError: If an option is out of range, or the URL another server's.
+        OptionTypeError: If a name or the URL is no text.
     """
 
     def __init__(
