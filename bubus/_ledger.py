@@ -56,6 +56,9 @@ class Ledger:
         self.held: dict[Share, JournaledDebt] = {}
         """What is not in the journal yet."""
 
+        self.forgotten: int = log.waiting
+        """Events of an earlier process that wait for a recovery nobody has asked for, or was told of."""
+
         self.recovery: asyncio.Lock = asyncio.Lock()
         """Held while something is recovered."""
 
@@ -105,6 +108,8 @@ class Ledger:
         finally:
             event.event_path.append(name)
         self.log.check(len(data))
+        if self.forgotten and plan is None:
+            self._tell_of_forgotten()
         left = self.log.left(event.event_id) if plan is None else None
         if left is not None:
             self.take_on(left)
@@ -114,6 +119,14 @@ class Ledger:
         if not debt.is_ready:
             self.log.accept(event.event_id, data[:-1], b"", debt.accepted)
         return debt
+
+    def _tell_of_forgotten(self) -> None:
+        logger.warning(
+            "%s: %d events that an earlier process has not finished are in the journal: `await bus.recover()`",
+            self.log,
+            self.forgotten,
+        )
+        self.forgotten = 0
 
     def take_on(self, unfinished: Unfinished) -> None:
         """Take notice that an event is finished here, so that no other recovery begins with it."""

@@ -50,6 +50,7 @@ async def recover(
             f"bus {bus.name!r} has no journal to recover from: EventBus(wal_path=WriteAheadLog(path, ahead=True))"
         )
     most = _checked_attempts(max_attempts)
+    ledger.forgotten = 0
     async with ledger.recovery:
         with _paused(scheduler, ledger):
             left = await ledger.log.unfinished()

@@ -237,6 +237,28 @@ async def test_an_event_that_is_recovered_before_any_handler_is_registered_is_to
     await bus.stop(clear=True)
 
 
+async def test_whoever_dispatches_and_does_not_recover_is_told_of_what_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, at the first new event; not after recover()."""
+    path = tmp_path / "events.jsonl"
+    _ = await interrupted(path, "ab", Crew(stuck={"a"}))
+    bus = Crew().bus(path)
+    for name in "cd":
+        await bus.dispatch(Job(name=name))
+    (told,) = [one for one in caplog.messages if "await bus.recover()" in one]
+    assert "2 events that an earlier process has not finished" in told
+    await bus.stop(clear=True)
+    caplog.clear()
+
+    bus = Crew().bus(path)
+    for event in (await bus.recover()).events:
+        await event
+    await bus.dispatch(Job(name="e"))
+    assert not [one for one in caplog.messages if "await bus.recover()" in one]
+    await bus.stop(clear=True)
+
+
 async def test_C5_after_max_attempts_an_event_goes_to_the_dead_file(tmp_path: Path) -> None:
     """It was started so often and never finished: it is kept beside, with the reason, and others go on."""
     path = tmp_path / "events.jsonl"

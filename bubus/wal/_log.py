@@ -307,6 +307,11 @@ class WriteAheadLog:
         """Ids of the events that are in the journal and not done."""
         return () if self._journal is None else self._journal.journal.live
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait for a recovery."""
+        return 0 if self._journal is None else len(self._journal.journal.left)
+
     def leave(self, event_id: str) -> bool:
         """Leave an event of this process for `unfinished` to return, and tell whether the journal has it."""
         if event_id not in self.journaled or self._journal is None:
