@@ -136,10 +136,7 @@ class Bridge:
         )
         if max_waiting < 1:
             raise OptionError(f"max_waiting={max_waiting} must be at least 1")
-        if key is not None and not callable(key):
-            raise OptionTypeError(
-                f"key={describe_value(key)} must be a function of the event, such as lambda event: event.order_id"
-            )
+        _check_key(key)
         self.id: str = new_id()
         self.name: str = f"{type(self).__name__}({transport.stream})"
         self.transport: Transport = transport
@@ -401,3 +398,10 @@ class Bridge:
         """
         self._check()
         await self.transport.settle([letter.delivery], Verdict.DONE)
+
+
+def _check_key(value: object) -> None:
+    if value is not None and not callable(value):
+        raise OptionTypeError(
+            f"key={describe_value(value)} must be a function of the event, such as lambda event: event.order_id"
+        )
