@@ -351,6 +351,8 @@ class EventBus(OlderBus):
         """
         Dispatch *event* from any thread; the future holds the completed event, or what `dispatch` raised.
 
+        In the thread of the bus' own event loop its `result` would wait for ever, and raises a `DeadlockError`.
+
         Raises:
             NotAnEventError: If it is no event.
             NoLoopError: If the bus was neither made nor used in an event loop that still runs.
@@ -365,7 +367,7 @@ class EventBus(OlderBus):
                 f"bus {self.name!r} runs in no event loop: make it, use it in `async with`, or dispatch a first event, "
                 + "inside the loop"
             )
-        delivery = Delivery(self, event)
+        delivery = Delivery(self, event, loop)
         future = delivery.future
         _ = loop.call_soon_threadsafe(delivery)
         return future

@@ -40,6 +40,19 @@ def owned_name(handler: object) -> str:
     return f"{cls.__name__}.{handler_name(handler)}"
 
 
+def call_fault(function: Callable[..., object], *arguments: object) -> tuple[inspect.Signature, TypeError] | None:
+    """Return the signature of *function* and why it cannot take *arguments*; None if it can, or nobody knows."""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # some builtins have none; calling them will tell
+        return None
+    try:
+        _ = signature.bind(*arguments)
+    except TypeError as error:
+        return signature, error
+    return None
+
+
 def as_coroutine_function(handler: Callable[..., object]) -> Callable[..., Awaitable[object]] | None:
     """Return *handler* if calling it gives a coroutine and runs nothing yet."""
     function: Callable[..., object] = handler

@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 import types
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, final, get_args
 
@@ -165,12 +166,36 @@ def _always(semaphore: Limiter) -> Callable[[_Arguments], Limiter]:
 
 
 def _check_method(function: Callable[..., object], key: str, scope: Scope) -> None:
+    qualname = getattr(function, "__qualname__", None)
+    if not isinstance(qualname, str):  # a partial or an object with __call__: nothing binds them to an instance
+        raise NotRetryableError(
+            f"semaphore_scope={scope!r} needs a method, but {key} is a {type(function).__name__}; put retry on the "
+            + 'method that it calls, or use semaphore_scope="global"'
+        )
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = [*inspect.signature(function).parameters.values()]
     except ValueError:  # written in C without a signature
         return
     if not any(parameter.kind < parameter.KEYWORD_ONLY for parameter in parameters):
         raise NotRetryableError(f"semaphore_scope={scope!r} needs a method, but {key} takes no instance or class")
+    if scope == "self" and not _may_be_method(qualname, parameters[0]):
+        _warn_of_function(key)
+
+
+def _may_be_method(qualname: str, first: inspect.Parameter) -> bool:
+    """Tell whether a function was defined in a class, or as if it were."""
+    owner = qualname.rpartition(".")[0]
+    is_in_class = bool(owner) and not owner.endswith("<locals>")
+    return is_in_class or first.kind is first.VAR_POSITIONAL or first.name in {"self", "cls"}
+
+
+def _warn_of_function(key: str) -> None:
+    warnings.warn(
+        f'semaphore_scope="self" is for methods, and {key} is none: its calls are limited for each first argument '
+        + '(each event) separately; use semaphore_scope="global" for one limit of all its calls',
+        UserWarning,
+        stacklevel=6,  # where retry was put on the function
+    )
 
 
 def _key(function: Callable[..., object], name: str, scope: Scope) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 import attrs
 
-from bubus._callables import as_coroutine_function, handler_name, identified_name, owned_name, qualified_name
+from bubus._callables import (
+    as_coroutine_function,
+    call_fault,
+    handler_name,
+    identified_name,
+    owned_name,
+    qualified_name,
+)
 from bubus._event import AnyEvent, BaseEvent, is_event
 from bubus._model import EventMeta
 from bubus._result import Origin
@@ -118,17 +124,11 @@ def check_handler(handler: object) -> AnyHandler:
     """
     if not callable(handler):
         raise HandlerError(f"{describe_value(handler)} is not callable: a handler takes one event")
-    try:
-        signature = inspect.signature(handler)
-    except (ValueError, TypeError):  # some builtins have none; calling them will tell
-        return handler
-    try:
-        _ = signature.bind(None)
-    except TypeError as error:
+    if fault := call_fault(handler, None):
         raise HandlerError(
-            f"{handler_name(handler)}{signature} cannot be called with one event ({error}): "
+            f"{handler_name(handler)}{fault[0]} cannot be called with one event ({fault[1]}): "
             + "give it exactly one required parameter"
-        ) from None
+        )
     return handler
 
 

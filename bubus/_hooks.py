@@ -8,7 +8,6 @@ is what the handlers see.
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias
 import attrs
 from typing_extensions import ParamSpec
 
-from bubus._callables import as_coroutine_function
+from bubus._callables import as_coroutine_function, call_fault
 from bubus._hints import closest
 from bubus._narrow import attribute, namespace_of
 from bubus._tasks import leave
@@ -253,14 +252,8 @@ def _check_hook(name: str, hook: object, arguments: Sequence[str]) -> None:
         raise MiddlewareError(f"{name[:-2]} is {describe_value(hook)}, not a method: {called}")
     if as_coroutine_function(hook) is not None:
         raise MiddlewareError(f"{name} is a coroutine function, which nobody awaits; {_REMEDY}")
-    try:
-        signature = inspect.signature(hook)
-    except (ValueError, TypeError):  # some builtins have none; calling them will tell
-        return
-    try:
-        _ = signature.bind(*arguments)
-    except TypeError as error:
-        raise MiddlewareError(f"{name[:-2]}{signature} cannot be called ({error}): {called}") from None
+    if fault := call_fault(hook, *arguments):
+        raise MiddlewareError(f"{name[:-2]}{fault[0]} cannot be called ({fault[1]}): {called}")
 
 
 def _refuse_no_hooks(middleware: Middleware) -> None:

@@ -37,7 +37,7 @@ from bubus._shape import EventShape
 from bubus._tree import escape
 from bubus._types import MISSING, Values
 from bubus._variables import put
-from bubus._versions import Upcast, register_upcast
+from bubus._versions import Upcast, checked_upcast_version, register_upcast
 from bubus._whole import arguments_in, kept, told
 from bubus._words import Field, PrivateAttr
 from bubus.errors import DefinitionError, OptionError, ValidationError
@@ -262,11 +262,13 @@ class EventModel(EventShape, metaclass=EventMeta):
         takes it.
 
         Raises:
-            DefinitionError: If the class has no version, or *version* is not older, or has an upcast already.
+            DefinitionError: If the class has no version, *version* is not older or has an upcast already, or the
+                function is async or cannot be called with one dict.
         """
+        older = checked_upcast_version(cls, version)
 
         def decorate(function: Upcast) -> Upcast:
-            register_upcast(cls, version, function)
+            register_upcast(cls, older, function)
             return function
 
         return decorate

@@ -116,7 +116,8 @@ def retry(  # noqa: PLR0917 - the order is that of the older package
         semaphore_scope:
             Whose calls count: those in this process (``"global"``), on this class (``"class"``), on this instance
             (``"self"``), or in all processes of this user (``"multiprocess"``; the files that hold the slots are in
-            ``<tempdir>/bubus-<uid>``, or where the environment variable BUBUS_SEMAPHORE_DIR says).
+            ``<tempdir>/bubus-<uid>``, or where the environment variable BUBUS_SEMAPHORE_DIR says). For a function that
+            is no method, its first argument counts as the instance; ``"self"`` warns of it.
 
         semaphore_timeout: Seconds to wait for a slot; 0 fails at once, None waits for ever.
 

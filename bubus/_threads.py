@@ -5,14 +5,58 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from typing_extensions import override
+
+import bubus._clock as clock
 from bubus._state import accepted_state
-from bubus.errors import BusStopped
+from bubus.errors import BusStopped, DeadlockError
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from bubus._bus import EventBus
     from bubus._event import AnyEvent
 
 E = TypeVar("E", bound="AnyEvent")
+
+
+class EventFuture(Future[E]):
+    """What other threads wait for; in the thread of the event loop that has to handle the event it refuses to block."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop: AbstractEventLoop = loop
+
+    @override
+    def result(self, timeout: float | None = None) -> E:
+        """
+        Return the completed event; wait for it at most *timeout* seconds.
+
+        Raises:
+            DeadlockError: If the event's own loop would have to wait.
+            TimeoutError: If that time is over.
+        """
+        self._refuse_to_block(timeout)
+        return super().result(timeout)
+
+    @override
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """
+        Return why the event could not be dispatched or logged, None if it could; wait as `result` does.
+
+        Raises:
+            DeadlockError: If the event's own loop would have to wait.
+            TimeoutError: If that time is over.
+        """
+        self._refuse_to_block(timeout)
+        return super().exception(timeout)
+
+    def _refuse_to_block(self, timeout: float | None) -> None:
+        if (timeout is None or timeout > 0) and not self.done() and clock.running_loop() is self._loop:
+            raise DeadlockError(
+                "this would stop the event loop that has to handle the event: in the thread of the bus use "
+                + "`await bus.dispatch(event)`, or `await asyncio.wrap_future(future)` for this future"
+            )
 
 
 class Delivery(Generic[E]):
@@ -23,8 +67,8 @@ class Delivery(Generic[E]):
     `__del__`: nobody must wait for ever on a delivery that nobody will make.
     """
 
-    def __init__(self, bus: EventBus, event: E) -> None:
-        self.future: Future[E] = Future()
+    def __init__(self, bus: EventBus, event: E, loop: AbstractEventLoop) -> None:
+        self.future: EventFuture[E] = EventFuture(loop)
         self._bus: EventBus = bus
         self._event: E = event
 

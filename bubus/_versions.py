@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
+from bubus._callables import as_coroutine_function, call_fault, handler_name
 from bubus._narrow import is_dict
 from bubus._tree import describe_error, describe_value
 from bubus._types import Values
@@ -31,12 +32,12 @@ def version_key(version: str) -> tuple[tuple[int, str], ...]:
     return tuple(parts)
 
 
-def register_upcast(cls: type[EventShape], version: object, upcast: Upcast) -> None:
+def checked_upcast_version(cls: type[EventShape], version: object) -> str:
     """
-    Have *upcast* applied to what was written by programs with *cls* of that version.
+    Return *version*.
 
     Raises:
-        DefinitionError: If *cls* has no version, or *version* is not older, or has an upcast already.
+        DefinitionError: If *cls* has no version, or *version* is not older.
     """
     current = cls.__event_version__
     if current is None:
@@ -45,10 +46,35 @@ def register_upcast(cls: type[EventShape], version: object, upcast: Upcast) -> N
         raise DefinitionError(
             f"{cls.__qualname__}.upcast({describe_value(version)}): name a version older than {current!r}, as a str"
         )
+    return version
+
+
+def register_upcast(cls: type[EventShape], version: str, upcast: Upcast) -> None:
+    """
+    Have *upcast* applied to what was written by programs with *cls* of that version.
+
+    Raises:
+        DefinitionError: If *upcast* cannot be called with one dict, or that version has an upcast already.
+    """
+    _check_upcast(f"{cls.__qualname__}.upcast({version!r})", upcast)
     upcasts = _upcasts(cls)
     if any(version_key(other) == version_key(version) for other in upcasts):
         raise DefinitionError(f"{cls.__qualname__} has an upcast from version {version!r} already")
     cls.__event_upcasts__ = dict(sorted({**upcasts, version: upcast}.items(), key=lambda item: version_key(item[0])))
+
+
+def _check_upcast(where: str, upcast: object) -> None:
+    if not callable(upcast):
+        raise DefinitionError(
+            f"{where} decorates a function that takes and returns a dict, not {describe_value(upcast)}"
+        )
+    name = handler_name(upcast)
+    if as_coroutine_function(upcast) is not None:
+        raise DefinitionError(f"{where}: {name} is a coroutine function, which nobody awaits; make it a plain `def`")
+    if fault := call_fault(upcast, {}):
+        raise DefinitionError(
+            f"{where}: {name}{fault[0]} cannot be called with one dict ({fault[1]}): give it one parameter"
+        )
 
 
 def up_to_date(values: dict[str, object], cls: type[EventShape]) -> dict[str, object]:

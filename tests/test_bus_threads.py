@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from bubus import BaseEvent, EventBus
-from bubus.errors import AlreadyDispatchedError, BubusError, BusStopped, NoLoopError, WrongLoopError
+from bubus.errors import AlreadyDispatchedError, BubusError, BusStopped, DeadlockError, NoLoopError, WrongLoopError
 from bubus.testing import assert_settled, settled
 
 if TYPE_CHECKING:
@@ -188,6 +188,26 @@ def test_R61_async_with_gives_a_bus_its_loop() -> None:
             return await job.event_result()
 
     assert [asyncio.run(use()), asyncio.run(use())] == [2, 2]
+
+
+async def test_the_future_refuses_to_block_the_loop_that_has_to_resolve_it() -> None:
+    """It says what to await instead; afterwards, without waiting, and in another loop it does as any future."""
+    bus = EventBus()
+    bus.on(Job, lambda event: event.n)
+    future = bus.dispatch_threadsafe(Job(n=2))
+    for ask in (future.result, future.exception, lambda: future.result(WATCHDOG)):
+        with pytest.raises(DeadlockError, match="wrap_future"):
+            ask()
+    with pytest.raises(TimeoutError):
+        future.result(0)
+
+    async def ask_in_another_loop() -> Job:
+        return future.result(WATCHDOG)
+
+    job = await asyncio.to_thread(asyncio.run, ask_in_another_loop())
+    assert job is await asyncio.wrap_future(future) is future.result()
+    assert future.exception() is None
+    assert await job.event_result() == 2
 
 
 async def test_R61_cancelling_the_future_does_not_cancel_the_event() -> None:

@@ -26,10 +26,10 @@ TABLE = """
 0.32 _pydantic_words
 0.35 _foreign
 0.4  _words _body
-1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._base bridges._nats_client
+1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._nats_client
 1.05 _picks _json_text
 1.1  _seconds _faults _policy _slots _dump _versions
-1.15 _functions
+1.15 _functions                                              bridges._base
 1.2  _temporal _containers _records
 1.3  _coerce
 1.35 _standard

@@ -560,6 +560,13 @@ class NotAFunction:
     """Is called, but is a class."""
 
 
+class Called:
+    """Is called with an event, and so has no instance to go by."""
+
+    async def __call__(self, event: object) -> None:
+        pass
+
+
 def unrepeatable() -> list[tuple[Any, dict[str, Any], str]]:
     """Return what cannot be repeated, the options, and a word of the message."""
 
@@ -582,6 +589,8 @@ def unrepeatable() -> list[tuple[Any, dict[str, Any], str]]:
         (lambda: None, {**limited, "semaphore_scope": "self"}, "takes no instance or class"),
         (keyword_only, {**limited, "semaphore_scope": "class"}, "takes no instance or class"),
         (staticmethod(generator), {**limited, "semaphore_scope": "self"}, "a static method has no self"),
+        (Called(), {**limited, "semaphore_scope": "self"}, "needs a method, but .*Called is a Called"),
+        (functools.partial(isinstance, 3), {**limited, "semaphore_scope": "class"}, "is a partial"),
     ]
 
 

@@ -415,6 +415,49 @@ async def test_R52_a_bound_method_goes_by_its_instance() -> None:
     assert inside.peak == 1  # all are methods of the same `inside`
 
 
+@pytest.mark.virtual_time
+async def test_a_plain_function_is_limited_per_first_argument_and_says_so() -> None:
+    """As in the older package; a limit per event would limit nothing, so there is a warning where it is decorated."""
+    inside = Inside()
+
+    async def handle(event: Client) -> None:
+        await event.inside.stay()
+
+    limited = retry(retries=0, semaphore_limit=1, semaphore_scope="self")
+    with pytest.warns(UserWarning, match=r'handle is none: .*use semaphore_scope="global"') as warned:
+        call = limited(handle)
+    assert [warning.filename for warning in warned] == [__file__]
+    one = Client(inside)
+    await asyncio.gather(call(one), call(one))
+    assert inside.peak == 1
+    await asyncio.gather(call(one), call(Client(inside)))
+    assert inside.peak == 2
+
+
+@pytest.mark.virtual_time
+async def test_a_method_that_is_defined_outside_its_class_is_one() -> None:
+    """There is no warning where a function calls its first argument ``self``, or may be around any method."""
+    inside = Inside()
+
+    async def stay(self: Outside) -> None:
+        await self.inside.stay()
+
+    async def around(*args: Any) -> None:
+        await stay(*args)
+
+    class Outside:
+        inside: Inside
+
+    limited = retry(retries=0, semaphore_limit=1, semaphore_scope="self")
+    for method in (limited(stay), limited(around)):
+        one, two = Outside(), Outside()
+        one.inside = two.inside = inside = Inside()
+        await asyncio.gather(method(one), method(one))
+        assert inside.peak == 1
+        await asyncio.gather(method(one), method(two))
+        assert inside.peak == 2
+
+
 async def test_R52_an_owner_that_cannot_be_known_is_an_error() -> None:
     """An instance that cannot be referenced weakly, or a call without one, is refused in clear words."""
 

@@ -127,6 +127,47 @@ def test_an_upcast_that_makes_no_sense_is_refused() -> None:
         OrderShipped.upcast("1.0")(dict)
 
 
+async def asynchronous(old: dict[str, Any]) -> dict[str, Any]:
+    return old
+
+
+def of_none() -> dict[str, Any]:
+    return {}
+
+
+def of_two(old: dict[str, Any], version: str) -> dict[str, Any]:
+    return {**old, "version": version}
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (3, r"Checked\.upcast\('1'\) decorates a function that takes and returns a dict, not 3"),
+        (of_none, r"of_none\(.*cannot be called with one dict"),
+        (of_two, r"of_two\(.*cannot be called with one dict \(missing a required argument: 'version'\)"),
+        (asynchronous, "asynchronous is a coroutine function, which nobody awaits"),
+    ],
+)
+def test_an_upcast_that_cannot_be_called_is_refused_when_it_is_given(function: Any, told: str) -> None:
+    """Not in the middle of reading a log, and the version can be given a better one."""
+
+    class Checked(BaseEvent[None], version="2"): ...
+
+    with pytest.raises(DefinitionError, match=told):
+        Checked.upcast("1")(function)
+    assert Checked.upcast("1")(rename_customer) is rename_customer
+
+
+def test_an_upcast_without_a_version_is_refused_when_it_is_defined() -> None:
+    """A bare ``@E.upcast`` would never be called."""
+    bare: Any = OrderShipped.upcast
+    with pytest.raises(DefinitionError, match="name a version older than '3'"):
+
+        @bare
+        def forgotten(old: dict[str, Any]) -> dict[str, Any]:
+            return old
+
+
 def test_versions_compare_number_by_number() -> None:
     """As people write them."""
     versions = ["10", "2", "1.10", "1.2", "1", "0.9"]

@@ -157,6 +157,16 @@ def test_types_choose_classes_and_events(tmp_path: Path) -> None:
         read(path, ["PlainEvent"])  # type: ignore[list-item] # pyright: ignore[reportCallIssue, reportArgumentType] - that is the test
 
 
+@pytest.mark.parametrize(
+    ("types", "told"),
+    [(PlainEvent, r"list of event classes: \[PlainEvent\]"), (3, "not 3"), ("A", "not 'A'")],
+)
+def test_types_are_a_list(tmp_path: Path, types: Any, told: str) -> None:
+    """A class alone is refused before anything is read, with what to write instead."""
+    with pytest.raises(OptionTypeError, match=told):
+        read(write(tmp_path, []), types)
+
+
 @pytest.mark.parametrize("key", ["surprise", "text", "names", "maybe"])
 def test_S1_nesting_is_harmless_in_a_thread_with_a_small_stack(tmp_path: Path, key: str) -> None:
     """The shortcut looks at no brackets before it decodes: its decoder must stop at the first that does not fit."""

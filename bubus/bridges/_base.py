@@ -10,6 +10,7 @@ from zlib import crc32
 import attrs
 
 import bubus._extras as extras
+from bubus._seconds import checked_seconds
 from bubus.bridges._safe import safe
 from bubus.errors import OptionError, OptionTypeError
 
@@ -194,16 +195,18 @@ def checked_shards(value: int | None) -> int | None:
     return value
 
 
-def checked_lease(value: float) -> float:
+def checked_lease(value: object) -> float:
     """
     Return the lease in seconds.
 
     Raises:
-        OptionError: If it is too short to be renewed in time.
+        OptionTypeError: If it is no number.
+        OptionError: If it is too short to be renewed in time, or without end.
     """
-    if not value >= _SHORTEST_LEASE:
-        raise OptionError(f"lease={value} must be at least {_SHORTEST_LEASE} seconds")
-    return value
+    lease = checked_seconds("lease", value)
+    if lease < _SHORTEST_LEASE:
+        raise OptionError(f"lease={lease} must be at least {_SHORTEST_LEASE} seconds")
+    return lease
 
 
 def wanted_shards(shards: int | None, *, ordered: bool) -> int:

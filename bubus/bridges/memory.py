@@ -16,7 +16,6 @@ import attrs
 from typing_extensions import Unpack, override
 
 from bubus._ids import new_id
-from bubus._seconds import checked_seconds
 from bubus.bridges import _base
 from bubus.bridges._base import Delivery, Message, Verdict
 from bubus.bridges._bridge import Bridge, BridgeOptions
@@ -242,7 +241,7 @@ class MemoryTransport:
     ) -> None:
         self.stream: str = _base.checked_name("stream", stream)
         self.group: str | None = None if group is None else _base.checked_name("group", group)
-        self.lease: float = _base.checked_lease(checked_seconds("lease", lease))
+        self.lease: float = _base.checked_lease(lease)
         self._shards: Final = _base.checked_shards(shards)
         self._max_events: Final = max_events
         self._server: Final = server

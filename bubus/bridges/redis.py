@@ -164,7 +164,7 @@ class RedisTransport:
     ) -> None:
         self.stream: str = _base.checked_name("stream", stream)
         self.group: str | None = None if group is None else _base.checked_name("group", group)
-        self.lease: float = _base.checked_lease(checked_seconds("lease", lease))
+        self.lease: float = _base.checked_lease(lease)
         self._wanted_shards: Final = _base.checked_shards(shards)
         self._shards: int = 0
         self._url: Final = _base.checked_url(url, ("redis", "rediss", "unix"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, TypeVar,
 import attrs
 import msgspec
 from msgspec.structs import asdict
+from typing_extensions import TypeIs
 
 from bubus._codec import decode
 from bubus._compile import compile_type
@@ -18,7 +19,7 @@ from bubus._framework import CHECKS
 from bubus._mode import WIRE
 from bubus._narrow import attribute, attrs_fields, item_of, method
 from bubus._registry import registered
-from bubus._tree import escape
+from bubus._tree import describe_value, escape
 from bubus.errors import DefinitionError, InvalidEvent, NewerVersionError, OptionError, OptionTypeError
 from bubus.wal._frame import BadLine, unsealed
 from bubus.wal._options import MAX_LINE_BYTES
@@ -101,10 +102,10 @@ def read(
         LogOpenError: If there is no such log.
         LogDamagedError: While reading, at the first line that is not what was written, or does not fit its class.
         OptionError: If *on_error* or *newer* is out of range.
-        OptionTypeError: If *types* holds something else than event classes.
+        OptionTypeError: If *types* is no iterable of event classes.
 
     """
-    wanted = None if types is None else {cls.__event_type__: cls for cls in map(_checked, types)}
+    wanted = None if types is None else {cls.__event_type__: cls for cls in _classes(types)}
     return LogReader(existing(path), EventDecoder(wanted, checked_newer(newer)).decode, on_error, max_line_bytes)
 
 
@@ -255,11 +256,23 @@ def _is_plain_field(field: attrs.Attribute[object]) -> bool:
         return False
 
 
-def _checked(cls: _Class) -> _Class:
+def _classes(types: object) -> list[_Class]:
+    if _is_event_class(types):
+        raise OptionTypeError(f"types takes a list of event classes: [{types.__qualname__}]")
+    if not _is_iterable(types):
+        raise OptionTypeError(f"types takes a list of event classes, not {describe_value(types)}")
+    return [_checked(cls) for cls in types]
+
+
+def _is_iterable(value: object) -> TypeIs[Iterable[object]]:
+    return isinstance(value, Iterable)
+
+
+def _checked(cls: object) -> _Class:
     if not _is_event_class(cls):
         raise OptionTypeError(f"types are event classes, not {escape(repr(cls))}")
     return cls
 
 
-def _is_event_class(value: object) -> bool:
+def _is_event_class(value: object) -> TypeIs[_Class]:
     return isinstance(value, type) and issubclass(value, BaseEvent)
