@@ -7,6 +7,7 @@ They listen on loopback, keep their data in a directory for temporary files, and
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import ctypes
 import functools
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Generator
 
 START_SECONDS = 30.0
@@ -127,12 +129,25 @@ class NatsServer(Server):
             return one.recv(5) == b"INFO "
 
 
+PASSWORD = "s3cret:w@rd/1"
+"""What guarded servers ask for, of the user ``default``; not fit for a URL as it is."""
+
+
 class GuardedNatsServer(NatsServer):
     """One that asks for a password."""
 
     def options(self) -> list[str]:
         """Return further arguments."""
-        return ["--user", "app", "--pass", "s3cret-word"]
+        return ["--user", "default", "--pass", PASSWORD]
+
+
+class TlsNatsServer(GuardedNatsServer):
+    """One that talks only in TLS beside."""
+
+    def options(self) -> list[str]:
+        """Return further arguments."""
+        certificate, key = certificate_and_key()
+        return [*super().options(), "--tls", "--tlscert", str(certificate), "--tlskey", str(key)]
 
 
 class RedisServer(Server):
@@ -173,6 +188,18 @@ class RedisServer(Server):
         with socket.create_connection(("127.0.0.1", self.port), 1) as one:
             one.sendall(command.encode() + b"\r\n")
             return one.recv(4096)
+
+
+class GuardedRedisServer(RedisServer):
+    """One that asks for a password. The one in the wheel knows no TLS: a `Proxy` does."""
+
+    def options(self) -> dict[str, str]:
+        """Return further settings."""
+        return {"requirepass": PASSWORD}
+
+    def answers(self) -> bool:
+        """Tell whether it answers, if only to refuse."""
+        return self.ask("PING").startswith(b"-NOAUTH")
 
 
 class EverysecRedisServer(RedisServer):
@@ -224,6 +251,24 @@ def _found(path: str | None, name: str) -> str:
     return path
 
 
+@functools.cache
+def certificate_and_key() -> tuple[Path, Path]:
+    """Return the files of a certificate for 127.0.0.1, which signs itself and is made for this run."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        raise ServerError(
+            "openssl is not there, which makes certificates; every distribution and Git for Windows have it"
+        )
+    folder = Path(tempfile.mkdtemp(prefix="bubus-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=bubus tests", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([openssl, "req", *kind, *names, *files], check=True, capture_output=True)
+    return certificate, key
+
+
 def free_port() -> int:
     """Return a port that nobody used a moment ago."""
     with socket.socket() as one:
@@ -243,8 +288,11 @@ def _die_with_parent() -> Callable[[], None]:
 class Proxy:
     """Stands between a client and a server: passes on, delays, swallows replies, cuts."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
+        self._tls = tls
+        """What it talks TLS with to the client; the server always gets it in clear text."""
+
         self.swallow_replies = False
         """Whether what the server says is thrown away."""
 
@@ -263,7 +311,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -170,6 +170,7 @@ class NatsTransport:
     async def connect(self, link: Link, *, ordered: bool) -> None:
         """Connect, make what does not exist yet, and subscribe."""
         self._link = link
+        self._last_error = None
         try:
             async with asyncio.timeout(self._timeout):
                 await self._open(ordered=ordered)
@@ -242,7 +243,9 @@ class NatsTransport:
         await self._abort()
 
     async def _on_error(self, error: Exception) -> None:
-        self._last_error = error
+        # while it connects, what the server has said tells more than the end of the connection that follows
+        if self.inbox or not (isinstance(self._last_error, NatsError) and isinstance(error, OSError)):
+            self._last_error = error
 
     async def _on_disconnected(self) -> None:
         if self._client is None:
@@ -637,7 +640,8 @@ class NatsBridge(Bridge):
     A bridge over NATS JetStream.
 
     Args:
-        servers: URL of a server, or of several of one cluster: ``nats://user:password@host:4222``, ``tls://…``.
+        servers: URL of a server, or of several of one cluster: ``nats://user:password@host:4222``, where ``%40`` stands
+            for an @. With ``tls://…`` a server without TLS is refused.
         stream: Name of the stream; it is made if there is none.
         group: Members of a group share its events, each group gets all of them. None = only send.
         lease: Seconds after which an event that is not done, and not being worked on, is delivered again. A group that

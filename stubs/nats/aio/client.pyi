@@ -1,18 +1,26 @@
 from asyncio import Task
 from collections.abc import Awaitable, Callable
+from urllib.parse import ParseResult
 
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import Transport
 from nats.js import JetStreamContext
 
-class Srv: ...
+class Srv:
+    uri: ParseResult
 
 class Client:
+    options: dict[str, object]
+    _current_server: Srv | None
+    _server_info: dict[str, object]
     _transport: Transport | None
     _reading_task: Task[None] | None
     _ping_interval_task: Task[None] | None
     _flusher_task: Task[None] | None
+    @staticmethod
+    def _parse_server_uri(connect_url: str) -> ParseResult: ...
+    def _connect_command(self) -> bytes: ...
     async def _attempt_reconnect(self) -> None: ...
     async def _connect_to_server(self, s: Srv) -> None: ...
     @property
