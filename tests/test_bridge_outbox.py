@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bubus import BaseEvent, EventBus
+from bubus import BaseEvent, EventBus, retry
 from bubus.bridges import Message, Outbox
 from bubus.bridges.memory import MemoryBridge, MemoryServer
-from bubus.errors import BridgeFull, LogDamagedError, LogLockedError, OptionError
+from bubus.errors import BridgeConnectError, BridgeFull, LogDamagedError, LogLockedError, OptionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +103,31 @@ async def test_an_outbox_completes_events_while_the_server_is_down(tmp_path: Pat
             while len(found) < 3:  # noqa: ASYNC110 - nothing of ours is told
                 await asyncio.sleep(0.01)
     assert [one.event_id for one in found] == [event.event_id for event in events]
+
+
+async def test_a_bridge_that_waits_for_its_server_to_start_keeps_what_its_outbox_holds(tmp_path: Path) -> None:
+    """`start` raises while the server is away, and can be repeated: then what was left is sent."""
+    server, found = MemoryServer(), list[str]()
+    first = MemoryBridge(server, stream="s", outbox=tmp_path / "box")
+    await first.start()
+    server.go_down()
+    notes = [Note(text=str(number)) for number in range(3)]
+    for note in notes:
+        await first.dispatch(note)
+    await first.stop(timeout=0)
+
+    second = MemoryBridge(server, stream="s", group="g", outbox=tmp_path / "box")
+    second.on(Note, lambda event: found.append(event.event_id))
+    with pytest.raises(BridgeConnectError):
+        await second.start()
+    starting = asyncio.create_task(
+        retry(wait=0.001, retries=10_000, timeout=None, retry_on=BridgeConnectError)(second.start)()
+    )
+    await asyncio.sleep(0)
+    server.come_back()
+    await starting
+    async with asyncio.timeout(10):
+        while len(found) < 3:  # noqa: ASYNC110 - nothing of ours is told
+            await asyncio.sleep(0.01)
+    await second.stop()
+    assert found == [note.event_id for note in notes]

@@ -142,11 +142,7 @@ BAD_BODIES: list[tuple[str, Any, list[list[str]]]] = [
     ("/quotes", {"country": "AT"}, [["parcel"]]),
     ("/bookings", booking(recipient="nobody", callback="no url"), [["recipient"], ["callback"]]),
     ("/bookings", booking(parcel={**PARCEL, "weight": 0.05}, insuredCents=20000), [[]]),
-    (
-        "/scans",
-        {"number": "7", "depot": "x", "event_type": "ParcelBooked"},
-        [["event_type"], ["number"], ["depot"]],
-    ),
+    ("/scans", {"number": "7", "depot": "x"}, [["number"], ["depot"]]),
     ("/quotes", ["no", "object"], [[]]),
 ]
 
@@ -158,6 +154,26 @@ def test_bad_bodies_are_told_place_by_place(server: Server, path: str, body: Any
 
     assert answer.status_code == 422
     assert [fault["loc"] for fault in answer.json()["detail"]] == [["body", *place] for place in places]
+
+
+FRAMEWORK_FIELDS = {
+    "event_type": "PaymentDue",
+    "event_id": "01a2111e-113e-74d9-9c2d-92ed06ba12e4",
+    "event_parent_id": "01a2111e-113e-74d9-9c2d-92ed06ba12e4",
+    "event_timeout": None,
+    "event_path": ["Desk"],
+}
+
+
+@pytest.mark.parametrize("name", FRAMEWORK_FIELDS)
+def test_a_body_sets_no_field_of_the_framework(server: Server, name: str) -> None:
+    """Whoever sends one does not choose which handlers run, for how long, or whose child the event seems to be."""
+    answer = server.client.post("/quotes", json={"parcel": PARCEL, "country": "jp", name: FRAMEWORK_FIELDS[name]})
+
+    assert answer.status_code == 422
+    assert [(fault["loc"], fault["msg"]) for fault in answer.json()["detail"]] == [
+        (["body"], f"Value error, only this service sets {name}")
+    ]
 
 
 def test_a_booking_from_quote_to_label(server: Server, folder: Path) -> None:

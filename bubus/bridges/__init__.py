@@ -17,6 +17,9 @@ async with bridge:
   (``outbox="path"``: a file, forced to the disk). While the server is away it waits, as long as ``event_timeout`` lets
   it. Whenever the outcome is unknown (a timeout, a lost reply, a cancelled call) it is sent again under the same id,
   and the server stores one event per id for `dedupe_seconds`.
+- *Started when it works.* `Bridge.start` returns when the stream is there and, with a group, is listened to. Without
+  the server it raises `BridgeConnectError`, also with an outbox, which keeps what it holds. It can be called again:
+  ``await retry(wait=1, retries=60, timeout=None, retry_on=BridgeConnectError)(bridge.start)()``.
 - *Delivered at least once.* Each group gets every event; its members, in as many processes as you like, share them. One
   is acknowledged when its handlers are done. A worker that dies leaves its events to others after `lease` seconds; a
   slow one keeps them, for it renews the lease.

@@ -107,7 +107,7 @@ class Bridge:
         retry_delay: Seconds before the second try; doubled for each further one, up to a minute.
         window: Remembers what was done; by default a `Seen`. A `SeenFile` survives the process.
         outbox: Holds events that the server does not have yet: an `Outbox`, or the path of one. Without it they wait
-            in memory, and whoever dispatched them waits too.
+            in memory, and whoever dispatched them waits too. `start` needs the server all the same.
         max_waiting: Events that may wait for the server in memory.
         max_event_bytes: Largest event, and reply, that is decoded.
 

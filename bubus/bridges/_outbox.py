@@ -49,7 +49,8 @@ class Outbox:
     A file, ``<path>.journal``, that holds events until the server has them.
 
     An event is complete for its bus as soon as the outbox holds it. After a crash the next bridge with this outbox
-    sends what is left, under the same ids. One process can have it open at a time.
+    sends what is left, under the same ids, when it has started, for which it needs the server. One process can have it
+    open at a time.
 
     Args:
         path: Begins the names of its files; missing directories are made.

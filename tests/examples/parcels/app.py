@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Discriminator
+from pydantic import BaseModel, BeforeValidator, Discriminator
 
 from bubus import BaseEvent, ValidationError
 from bubus.errors import HandlerTimeout
@@ -33,6 +33,26 @@ STATUSES: dict[type[Exception], int] = {
     OSError: 503,
 }
 """What a handler's error is over HTTP; the first that fits counts, and a timeout is an OSError too."""
+
+
+FRAMEWORK_FIELDS = tuple(BaseEvent.model_fields)
+"""What every event has: event_type, event_id, event_parent_id, event_path, event_timeout, event_created_at, ..."""
+
+
+def framework_fields(body: Any) -> list[str]:
+    """Return the names in the body of a request that are fields of every event."""
+    return [name for name in FRAMEWORK_FIELDS if name in body] if isinstance(body, dict) else []
+
+
+def refuse_framework_fields(body: Any) -> Any:
+    """Let nobody outside say what only this program says of an event."""
+    if taken := framework_fields(body):
+        raise ValueError(f"only this service sets {', '.join(taken)}")
+    return body
+
+
+OwnFields = BeforeValidator(refuse_framework_fields)
+"""For the body of a request; where events come from programs that are trusted, leave it out."""
 
 
 class Tracked(BaseModel):
@@ -71,19 +91,19 @@ async def done(request: Request, event: BaseEvent[Any]) -> Any:
 
 
 @app.post("/quotes")
-async def quote(request: Request, event: Annotated[QuoteAsked, Body()]) -> Quote:
+async def quote(request: Request, event: Annotated[QuoteAsked, OwnFields, Body()]) -> Quote:
     """Tell what a parcel costs."""
     return await done(request, event)
 
 
 @app.post("/bookings", status_code=201)
-async def book(request: Request, event: Annotated[ParcelBooked, Body()]) -> Booking:
+async def book(request: Request, event: Annotated[ParcelBooked, OwnFields, Body()]) -> Booking:
     """Book a parcel."""
     return await done(request, event)
 
 
 @app.post("/scans", response_model=ParcelScanned)
-async def scan(request: Request, event: Annotated[ParcelScanned, Body()]) -> ParcelScanned:
+async def scan(request: Request, event: Annotated[ParcelScanned, OwnFields, Body()]) -> ParcelScanned:
     """Note where a parcel is; the answer is the event."""
     await done(request, event)
     return event
