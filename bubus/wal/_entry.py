@@ -75,12 +75,12 @@ class Scribe:
         ended = b"null" if completed is None else _to_json(_moment(epoch + completed, UTC))
         known = self._beginnings
         results = [
-            (known.get(result.origin.handler_id) or self._beginning(result.origin)) + outcome(result)
+            outcome(result, known.get(result.origin.handler_id) or self._beginning(result.origin))
             for result in state.results.values()
         ]
+        all_results = results[0] if len(results) == 1 else b",".join(results)
         # ten parts: `join` has room for so many, and asks for memory for more
-        whole = (event[:-1], _BEGUN, begun, _ENDED, ended, _PROCESSED, ended, _RESULTS, b",".join(results), b"}")
-        return b"".join(whole)
+        return b"".join((event[:-1], _BEGUN, begun, _ENDED, ended, _PROCESSED, ended, _RESULTS, all_results, b"}"))
 
     def _beginning(self, origin: Origin) -> bytes:
         if len(self._beginnings) >= _MOST_HANDLERS:
@@ -91,22 +91,22 @@ class Scribe:
         return found
 
 
-def outcome(result: EventResult[object]) -> bytes:
-    """Return the end of a JSON object, safe to print: a handler's status, duration (seconds), result or error."""
+def outcome(result: EventResult[object], beginning: bytes = b"{") -> bytes:
+    """Return *beginning* and then a handler's status, duration (seconds), result or error: JSON that is safe to print."""
     if result.error is not None:
         error = clean(_to_json(error_text(result.error)))
-        return b"".join((_FAILED, _to_json(result.duration or 0.0), b',"error":', error, b"}"))
+        return b"".join((beginning, _FAILED, _to_json(result.duration or 0.0), b',"error":', error, b"}"))
     if result.status != "completed":  # set by hand, or its event was completed without it
-        return b'"status":"%b","duration":null,"result":null}' % result.status.encode()
+        return b'%b"status":"%b","duration":null,"result":null}' % (beginning, result.status.encode())
     value = result.result
     is_plain = type(value) is str and result.result_type is str and value.isascii() and "\x7f" not in value
     data = _to_json(value) if is_plain else _value(result)
-    return b"".join((_COMPLETED, _to_json(result.duration), b',"result":', data, b"}"))
+    return b"".join((beginning, _COMPLETED, _to_json(result.duration), b',"result":', data, b"}"))
 
 
 def journaled(result: EventResult[object], longest: int) -> bytes:
     """Return `outcome` as a whole JSON object; a result that makes it longer than *longest* bytes stays out of it."""
-    data = b"{" + outcome(result)
+    data = outcome(result)
     if result.error is not None or len(data) <= longest:
         return data
     reason = f"{len(data)} bytes, and the log takes {longest}"

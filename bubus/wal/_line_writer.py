@@ -61,23 +61,27 @@ class LineWriter:
         self._rotates: Final = options.rotate_bytes is not None or options.rotate_seconds is not None
         self.longest: Final = options.max_line_bytes - SEAL_BYTES
         self._loop: AbstractEventLoop | None = None
-        self._turn: Handle | None = None
+        self.turn: Handle | None = None
+        """The turn of the loop that has been asked for."""
+
         self._pending: list[Line] = []
         self._commit: _Commit | None = None
         self._drained: list[Future[None]] = []
         self._runway: Final = Runway()
         self._pulse: Final = Pulse()
 
-    def append(self, loop: AbstractEventLoop, line: Line) -> None:
-        """Add a line; it is told later what became of it, never from here."""
-        size = len(line.body)
-        if size > self.longest:
-            _ = loop.call_soon(self._losses.report, [line], partial(self.too_long, size))
-            return
+    def ask_for_turn(self, loop: AbstractEventLoop) -> None:
+        """Write at the end of this turn of the loop."""
+        # a context of its own, or the turn would hold on to the one of some handler
+        self.turn = loop.call_soon(self.flush, context=Context())
+
+    def append(self, line: Line) -> None:
+        """Add a line of at most `longest` bytes; it is told later what became of it, never from here."""
         self._pending.append(line)
-        if self._turn is None:
-            # a context of its own, or the turn would hold on to the one of some handler
-            self._turn = loop.call_soon(self.flush, context=Context())
+
+    def refuse(self, loop: AbstractEventLoop, line: Line) -> None:
+        """Report a line that is too long as lost, in the next turn of the loop."""
+        _ = loop.call_soon(self._losses.report, [line], partial(self.too_long, len(line.body)))
 
     def too_long(self, size: int) -> LogLineTooLongError:
         """Return the error for a line that no reader would accept."""
@@ -90,7 +94,7 @@ class LineWriter:
 
     def flush(self) -> None:
         """Write what was appended now, instead of at the end of the loop's turn."""
-        self._turn = None
+        self.turn = None
         if not self._pending or self._commit is not None:
             return  # a batch that is under way takes the next one along when it lands
         if self.failure is not None:
@@ -124,7 +128,7 @@ class LineWriter:
     def move(self, loop: AbstractEventLoop) -> None:
         """Go on in another loop, which may be after the end of the last; what was left there is still written."""
         self._loop = loop
-        self._turn = loop.call_soon(self.flush)
+        self.turn = loop.call_soon(self.flush)
         self._pulse.stop()
         self._runway.leave(loop)
         self._begin_pulse()

@@ -244,11 +244,13 @@ class WriteAheadLog:
             LogClosedError: If the log is closed.
 
         """
+        if self._closed is None:
+            _ = self._current_loop()
         self.add(PlainLine(event_id, clean(head + payload + tail), done))
 
     def add(self, line: Line) -> None:
         """
-        Do what `append` does for a line that is whole.
+        Do what `append` does for a line that is whole, and whose event `check` has let through.
 
         Raises:
             LogClosedError: If the log is closed.
@@ -258,8 +260,13 @@ class WriteAheadLog:
             closed = LogClosedError(errno.EBADF, self._closed, str(self.path))
             closed.lines = (line.body,)
             raise closed
-        loop = get_running_loop()
-        self._lines.append(loop if loop is self._loop else self._current_loop(), line)
+        lines = self._lines
+        if len(line.body) > lines.longest:
+            lines.refuse(self._current_loop(), line)
+            return
+        if lines.turn is None:
+            lines.ask_for_turn(self._current_loop())
+        lines.append(line)
 
     def flush(self) -> None:
         """Write what was appended now, instead of at the end of the loop's turn."""
