@@ -41,6 +41,7 @@ from bubus._watched import WatchedScheduler
 from bubus.errors import (
     BusNameError,
     DeadlockError,
+    HandlerError,
     NoLoopError,
     NotAnEventError,
     NotSubscribedError,
@@ -131,6 +132,12 @@ _TOO_MUCH = (
     + "lower max_history_size, or keep large payloads outside events"
 )
 
+
+_NO_FORWARD: Final = (
+    "dispatch_threadsafe of bus {bus!r} is no handler, since an event belongs to one event loop: forward with its "
+    + "`dispatch` if both buses are in one loop; from one thread to another, let a handler send a copy and await it: "
+    + "`await asyncio.wrap_future(other.dispatch_threadsafe(event.model_copy()))`"
+)
 
 # Buses are made in many threads, and a set must not change while it is walked.
 _instances_lock = threading.RLock()
@@ -259,7 +266,8 @@ class EventBus(OlderBus):
 
         Raises:
             PatternError: If *pattern* is nothing of these.
-            HandlerError: If *handler* cannot be called with one event.
+            HandlerError: If *handler* cannot be called with one event, is a generator function, or forwards by
+                `dispatch_threadsafe`.
         """
         return self._register(pattern, handler, once=False)
 
@@ -644,11 +652,18 @@ def _no_event(value: object) -> NotAnEventError:
 
 
 def _forward_name(handler: object) -> str | None:
-    """Return the name of the bus whose `dispatch` *handler* is, if it is one; programs may have wrapped that."""
+    """
+    Return the name of the bus whose `dispatch` *handler* is, if it is one; programs may have wrapped that.
+
+    Raises:
+        HandlerError: If it is a `dispatch_threadsafe`: the event belongs to one event loop.
+    """
     owner = getattr(handler, "__self__", None)
-    if isinstance(owner, EventBus) and (handler == owner.dispatch or getattr(handler, "__name__", None) == "dispatch"):
-        return owner.name
-    return None
+    if not isinstance(owner, EventBus):
+        return None
+    if handler == owner.dispatch_threadsafe:
+        raise HandlerError(_NO_FORWARD.format(bus=escape(owner.name)))
+    return owner.name if handler == owner.dispatch or getattr(handler, "__name__", None) == "dispatch" else None
 
 
 def _warn_of_namesake(name: str, pattern: object, stacklevel: int) -> None:

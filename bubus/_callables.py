@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from types import CodeType
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -55,7 +56,28 @@ def call_fault(function: Callable[..., object], *arguments: object) -> tuple[ins
 
 def as_coroutine_function(handler: Callable[..., object]) -> Callable[..., Awaitable[object]] | None:
     """Return *handler* if calling it gives a coroutine and runs nothing yet."""
-    function: Callable[..., object] = handler
-    while isinstance(function, functools.partial):
-        function = cast("Callable[..., object]", function.func)
-    return cast("Callable[..., Awaitable[object]]", handler) if inspect.iscoroutinefunction(function) else None
+    function = _unwrapped(handler)
+    makes = inspect.iscoroutinefunction(function) or _is_decorated_generator(function)
+    return cast("Callable[..., Awaitable[object]]", handler) if makes else None
+
+
+def is_generator_function(handler: Callable[..., object]) -> bool:
+    """Tell whether calling *handler* runs nothing of it, since its body has a ``yield``."""
+    function = _unwrapped(handler)
+    if not (inspect.isroutine(function) or isinstance(function, type)):
+        function = cast("object", inspect.getattr_static(type(function), "__call__", None))  # of an object: its method
+    if inspect.isasyncgenfunction(function):
+        return True
+    return inspect.isgeneratorfunction(function) and not _is_decorated_generator(function)
+
+
+def _unwrapped(handler: object) -> object:
+    while isinstance(handler, functools.partial | staticmethod):
+        handler = cast("object", handler.func if isinstance(handler, functools.partial) else handler.__func__)
+    return handler
+
+
+def _is_decorated_generator(function: object) -> bool:
+    """Tell whether *function* is a generator function under ``@types.coroutine``, whose calls can be awaited."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)

@@ -137,7 +137,14 @@ def _open_calls(share: Share, handlers: Sequence[Handler], nesting: int, timeout
         calls.append(call)
     if not calls:
         share.outcome = "unhandled"
+        if logger.isEnabledFor(logging.DEBUG):
+            _say_unheard(event, share)
     return calls
+
+
+def _say_unheard(event: AnyEvent, share: Share) -> None:
+    bus, kind = escape(share.bus.name), escape(event.event_type)
+    logger.debug("no handler is registered for %s#%s on bus %s", kind, event.event_id[-4:], bus)
 
 
 def _refuse_depth(share: Share, options: Options) -> None:

@@ -13,6 +13,7 @@ from bubus._callables import (
     call_fault,
     handler_name,
     identified_name,
+    is_generator_function,
     owned_name,
     qualified_name,
 )
@@ -117,13 +118,18 @@ def _why_no_pattern(pattern: object) -> str:
 
 def check_handler(handler: object) -> AnyHandler:
     """
-    Return *handler* if it can be called with one event.
+    Return *handler* if it can be called with one event, and the call runs it.
 
     Raises:
         HandlerError: If not.
     """
     if not callable(handler):
         raise HandlerError(f"{describe_value(handler)} is not callable: a handler takes one event")
+    if is_generator_function(handler):
+        raise HandlerError(
+            f"{handler_name(handler)} has a `yield` in its body, so that a call makes a generator and runs nothing: "
+            + "use `return` (and `async def`, to await), and no `yield`"
+        )
     if fault := call_fault(handler, None):
         raise HandlerError(
             f"{handler_name(handler)}{fault[0]} cannot be called with one event ({fault[1]}): "

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias
 import attrs
 from typing_extensions import ParamSpec
 
-from bubus._callables import as_coroutine_function, call_fault
+from bubus._callables import as_coroutine_function, call_fault, is_generator_function
 from bubus._hints import closest
 from bubus._narrow import attribute, namespace_of
 from bubus._tasks import leave
@@ -252,6 +252,8 @@ def _check_hook(name: str, hook: object, arguments: Sequence[str]) -> None:
         raise MiddlewareError(f"{name[:-2]} is {describe_value(hook)}, not a method: {called}")
     if as_coroutine_function(hook) is not None:
         raise MiddlewareError(f"{name} is a coroutine function, which nobody awaits; {_REMEDY}")
+    if is_generator_function(hook):
+        raise MiddlewareError(f"{name} has a `yield` in its body, so that calling it runs nothing; {_REMEDY}")
     if fault := call_fault(hook, *arguments):
         raise MiddlewareError(f"{name[:-2]}{fault[0]} cannot be called ({fault[1]}): {called}")
 

@@ -225,7 +225,7 @@ class PatternError(BubusError, TypeError):
 
 
 class HandlerError(BubusError, TypeError):
-    """A handler cannot be called with one event."""
+    """A handler cannot be called with one event, or the call would not run it."""
 
 
 class MiddlewareError(BubusError, TypeError):

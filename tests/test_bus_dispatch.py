@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -109,6 +110,22 @@ async def test_R46_unheard_event_completes_and_is_counted() -> None:
 
     assert (job.event_status, job.event_results) == ("completed", {})
     assert bus.statistics().unhandled == 1
+
+
+async def test_R46_unheard_event_is_told_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    """Each event without a handler has one line at DEBUG; one that is handled, or a higher level, has none."""
+    bus = EventBus("desk")
+    bus.on(Parent, lambda event: None)
+    caplog.set_level(logging.INFO, logger="bubus")
+    await bus.dispatch(Job())
+    assert caplog.records == []
+
+    caplog.set_level(logging.DEBUG, logger="bubus")
+    job = await bus.dispatch(Job())
+    await bus.dispatch(Parent())
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("DEBUG", f"no handler is registered for Job#{job.event_id[-4:]} on bus desk")
+    ]
 
 
 async def test_R46_failed_event_is_counted() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import types
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import attrs
@@ -542,6 +544,105 @@ async def test_a_wrong_handler_is_refused(handler: Any) -> None:
         assert isinstance(caught.value, TypeError)
     assert await results(bus, Login()) == []
     assert bus.handlers == {}
+
+
+class Yielder:
+    """Has methods with a ``yield``, and its call is one."""
+
+    def method(self, event: Login) -> Iterator[str]:
+        yield event.name
+
+    @classmethod
+    def class_method(cls, event: Login) -> Iterator[str]:
+        yield event.name
+
+    def __call__(self, event: Login) -> Iterator[str]:
+        return self.method(event)
+
+
+class AsyncYielder:
+    """Its call is an async generator."""
+
+    async def __call__(self, event: Login) -> AsyncIterator[str]:
+        yield event.name
+
+
+class GeneratorCall:
+    """Its call is a generator."""
+
+    def __call__(self, event: Login) -> Iterator[str]:
+        yield event.name
+
+
+def yields(event: Login, greeting: str = "hello") -> Iterator[str]:
+    yield greeting + event.name
+
+
+async def yields_later(event: Login) -> AsyncIterator[str]:
+    yield event.name
+
+
+GENERATORS: dict[str, Callable[[Login], Any]] = {
+    "function": yields,
+    "async function": yields_later,
+    "partial": functools.partial(yields, greeting="hi"),
+    "partial of a method": functools.partial(Yielder().method),
+    "partial of an object": functools.partial(GeneratorCall()),
+    "method": Yielder().method,
+    "class method": Yielder.class_method,
+    "static method object": staticmethod(yields),
+    "callable object": GeneratorCall(),
+    "async callable object": AsyncYielder(),
+}
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+async def test_a_generator_function_is_refused(kind: str) -> None:
+    """Calling it would run nothing of its body, so it is told at registration what is wrong and how to mend it."""
+    bus = EventBus()
+    for register in (bus.on, bus.once):
+        with pytest.raises(HandlerError, match=r"has a `yield` in its body.*use `return`"):
+            register("Login", GENERATORS[kind])
+    with pytest.raises(HandlerError, match="yield"):
+        bus.handlers["Login"].append(GENERATORS[kind])
+    assert bus.handlers == {}
+
+
+class Names(BaseEvent[Iterator[str]]):
+    name: str = "ann"
+
+
+async def test_a_function_may_return_a_generator() -> None:
+    """What makes a generator and returns it runs itself; the generator is a value, also where it is wrapped."""
+    bus = EventBus()
+
+    def letters(event: Names) -> Iterator[str]:
+        return (letter for letter in event.name)
+
+    @functools.wraps(yields)
+    def wrapped(event: Login) -> str:
+        return "".join(yields(event))
+
+    bus.on(Names, letters)
+    bus.on("Names", Yielder())
+    bus.on(Login, wrapped)
+    names = await bus.dispatch(Names())
+    assert [list(value) for value in await names.event_results_list()] == [["a", "n", "n"], ["ann"]]
+    assert await bus.dispatch(Login()).event_result() == "helloann"
+
+
+@types.coroutine
+def older_coroutine(event: Login) -> Generator[Any, Any, str]:
+    yield
+    return f"hello {event.name}"
+
+
+async def test_a_generator_made_a_coroutine_is_awaited() -> None:
+    """Under ``@types.coroutine`` a generator function makes what can be awaited, and the bus awaits it."""
+    bus = EventBus()
+    bus.on(Login, older_coroutine)
+
+    assert await bus.dispatch(Login()).event_result() == "hello ann"
 
 
 async def test_R35_a_method_of_a_class_without_self_is_refused() -> None:

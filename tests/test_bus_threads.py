@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from bubus import BaseEvent, EventBus
-from bubus.errors import AlreadyDispatchedError, BubusError, BusStopped, DeadlockError, NoLoopError, WrongLoopError
+from bubus.errors import (
+    AlreadyDispatchedError,
+    BubusError,
+    BusStopped,
+    DeadlockError,
+    HandlerError,
+    NoLoopError,
+    WrongLoopError,
+)
 from bubus.testing import assert_settled, settled
 
 if TYPE_CHECKING:
@@ -167,6 +175,39 @@ async def test_R61_refusals_reach_the_thread() -> None:
 
     await asyncio.to_thread(dispatch)
     assert bus.statistics().accepted == 1
+
+
+async def test_R61_dispatch_threadsafe_is_no_forward() -> None:
+    """An event belongs to one loop, so `on` refuses it and tells what to write; that takes the event to the thread."""
+    bus, near = EventBus(), EventBus("near")
+    for register in (bus.on, bus.once):
+        with pytest.raises(HandlerError, match=r"dispatch_threadsafe of bus 'near' is no handler.*`dispatch` if both"):
+            register("*", near.dispatch_threadsafe)
+    assert bus.handlers == {}
+
+    far: concurrent.futures.Future[EventBus] = concurrent.futures.Future()
+    seen: list[tuple[int, int]] = []
+    ended = threading.Event()
+
+    async def elsewhere() -> None:
+        async with EventBus("far") as other:
+            other.on(Job, lambda event: seen.append((event.n, threading.get_ident())))
+            far.set_result(other)
+            await asyncio.to_thread(ended.wait, WATCHDOG)
+
+    thread = asyncio.create_task(asyncio.to_thread(asyncio.run, elsewhere()))
+    other = await asyncio.wrap_future(far)
+
+    async def send(event: Job) -> None:
+        _ = await asyncio.wrap_future(other.dispatch_threadsafe(event.model_copy()))
+
+    bus.on(Job, send)
+    await bus.dispatch(Job(n=7)).event_results_list(raise_if_none=False)
+    ended.set()
+    await thread
+
+    assert [n for n, _ in seen] == [7]
+    assert threading.get_ident() not in {thread for _, thread in seen}
 
 
 def test_R61_dispatch_threadsafe_needs_a_bus_that_has_a_loop() -> None:

@@ -20,7 +20,7 @@ from bubus.errors import BusStopped, DepthError, EventCancelled, HandlerTimeout,
 from bubus.testing import VirtualTimeLoop, settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -724,6 +724,13 @@ class Waiting(Middleware):
         """Wait."""
 
 
+class Yielding(Middleware):
+    """Has a hook whose body would never run."""
+
+    def on_event_change(self, bus: EventBus, event: BaseEvent[Any], status: EventChange) -> Iterator[None]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - that is the test
+        yield
+
+
 class Short(Middleware):
     """Its hook takes too little."""
 
@@ -790,6 +797,7 @@ def test_a_middleware_may_be_something_else_besides() -> None:
         ([Inventive()], r"Inventive\.on_connect\(\) is no hook: hooks are on_event_change and on_event_result_change"),
         ([NoMethod()], r"NoMethod\.on_event_change is None, not a method: it is called as NoMethod\.on_event_change\("),
         ([Waiting()], r"Waiting\.on_event_change\(\) is a coroutine function.*register an async handler"),
+        ([Yielding()], r"Yielding\.on_event_change\(\) has a `yield` in its body"),
         ([Recorder], r"is no middleware: give the bus an instance, Recorder\(\)"),
         ([print], r"is no middleware: derive its class from bubus\.Middleware"),
         (Recorder(), r"must be a list of middlewares"),
@@ -803,6 +811,7 @@ def test_a_middleware_may_be_something_else_besides() -> None:
         "inventive",
         "no method",
         "async",
+        "generator",
         "class",
         "function",
         "no list",
