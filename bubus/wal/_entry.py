@@ -92,7 +92,7 @@ class Scribe:
 
 
 def outcome(result: EventResult[object], beginning: bytes = b"{") -> bytes:
-    """Return *beginning* and then a handler's status, duration (seconds), result or error: JSON that is safe to print."""
+    """Return *beginning* and what a handler came to, safe to print: status, duration (seconds), result or error."""
     if result.error is not None:
         error = clean(_to_json(error_text(result.error)))
         return b"".join((beginning, _FAILED, _to_json(result.duration or 0.0), b',"error":', error, b"}"))
