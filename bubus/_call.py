@@ -64,8 +64,8 @@ class Call(EventResult[object]):
     spared: bool = False
     """Set while the handler itself runs `stop`, which must not cancel it."""
 
-    waiting_for: EventState | None = None
-    """The event that the handler's own task awaits right now."""
+    waiting_for: EventState | Share | None = None
+    """The event that the handler's own task awaits right now, or the share of one whose handlers it waits for."""
 
     @override
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[object, ...]:

@@ -309,9 +309,10 @@ def _warn_slow(call: Call) -> None:
 
 
 def _waits_for(call: Call) -> str:
-    state = call.waiting_for
-    if state is None:
+    waited_for = call.waiting_for
+    if waited_for is None:
         return "something of its own, not for an event"
+    state = waited_for.state if isinstance(waited_for, Share) else waited_for
     for child in call.event_children:
         if state_of(child) is state:
             return f"its child {escape(child.event_type)}#{child.event_id[-4:]}"

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast, overload
 
 import attrs
 
-from bubus._context import enter, live_call
+from bubus._context import enter
 from bubus._event import AnyEvent, is_event
 from bubus._expect import Expectation, Waiting
 from bubus._state import DONE, QUEUED, accepted_state, state_of
 from bubus._tree import describe_error, describe_value, escape
-from bubus._waiting import refuse_own
+from bubus._waiting import waiting_for_handlers
 from bubus.errors import BusStopped, NotAnEventError
 
 if TYPE_CHECKING:
@@ -86,18 +86,17 @@ class Steps:
 
         Raises:
             NotAnEventError: If it is no event.
-            DeadlockError: Inside its own handler, or that of one of its children.
+            DeadlockError: Inside its own handler or that of one of its children, or if one of its handlers waits for
+                the one that calls this.
             BubusError: What `dispatch` raises.
         """
         scheduler, share = self._scheduler, self._accepted(event)
         if share is None or share.stage is DONE:
             return
-        call = live_call()
-        if call is not None:
-            refuse_own(share.state, call)
-        if share.stage is QUEUED:
-            scheduler.begin_by_hand(share, timeout)
-        await scheduler.until_done(share)
+        with waiting_for_handlers(share):
+            if share.stage is QUEUED:
+                scheduler.begin_by_hand(share, timeout)
+            await scheduler.until_done(share)
 
     @overload
     async def execute_handler(

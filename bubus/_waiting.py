@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 from asyncio import get_running_loop
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from bubus._context import Runner, get_call
-from bubus._state import NO_LOOP, QUEUED, EventState, Share, accepted_state, state_of
+from bubus._context import Runner, get_call, live_call
+from bubus._state import NO_LOOP, QUEUED, RUNNING, EventState, Share, accepted_state, state_of
 from bubus.errors import DeadlockError, WrongLoopError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _settle_if_lost(state: EventState) -> None:
 
 
 def _wait_inside(state: EventState, call: Call) -> Generator[object, None, None]:
-    refuse_own(state, call)
+    _refuse_own(state, call)
     awaited_by = state.awaited_by
     if awaited_by is None:
         state.awaited_by = awaited_by = []
@@ -126,7 +127,7 @@ def _until_completed(state: EventState) -> Generator[object, None, None]:
                 state.waiters.remove(waiter)
 
 
-def refuse_own(state: EventState, call: Call) -> None:
+def _refuse_own(state: EventState, call: Call) -> None:
     """Raise `DeadlockError` where *call* handles the event of *state*, or a child of it."""
     ancestor: EventState | None = call.share.state
     while ancestor is not None:
@@ -138,16 +139,46 @@ def refuse_own(state: EventState, call: Call) -> None:
         ancestor = ancestor.parent
 
 
-def _refuse_circle(state: EventState, call: Call) -> None:
-    """Raise where *state* cannot complete because, over others, it waits for *call*."""
+@contextmanager
+def waiting_for_handlers(share: Share) -> Generator[None]:
+    """
+    Make known that the running handler, if there is one, waits for those of *share* and no longer.
+
+    Raises:
+        DeadlockError: If the handler is one of them, handles a child of that event, or is waited for by one of them.
+    """
+    call, state = live_call(), share.state
+    if call is None:
+        yield
+        return
+    _refuse_own(state, call)
+    state.awaited_by = awaited_by = [] if state.awaited_by is None else state.awaited_by
+    awaited_by.append(call)
+    blocks = asyncio.current_task() is call.task
+    if blocks:
+        call.waiting_for = share
+    try:
+        if share.stage is RUNNING:
+            if blocks:
+                _refuse_circle(share, call)
+            unblock(state, (state, *_left_behind(state)))
+        yield
+    finally:
+        awaited_by.remove(call)
+        if blocks:
+            call.waiting_for = None
+
+
+def _refuse_circle(waited_for: EventState | Share, call: Call) -> None:
+    """Raise where what *call* waits for cannot complete because, over others, it waits for *call*."""
     seen: set[int] = set()
-    todo = [state]
+    todo = [waited_for]
     while todo:
         other = todo.pop()
         if id(other) in seen:
             continue
         seen.add(id(other))
-        for running in _live_calls(other):
+        for running in _live_calls(other.shares if isinstance(other, EventState) else (other,)):
             if running is call:
                 raise DeadlockError(
                     f"handler {call.handler_name} awaits an event whose own handlers wait for this handler; "
@@ -155,11 +186,12 @@ def _refuse_circle(state: EventState, call: Call) -> None:
                 )
             if running.waiting_for is not None:
                 todo.append(running.waiting_for)
-        todo += _open_children(other)
+        if isinstance(other, EventState):
+            todo += _open_children(other)
 
 
-def _live_calls(state: EventState) -> Iterator[Call]:
-    return (call for share in state.shares for call in share.calls if call.live)
+def _live_calls(shares: Iterable[Share]) -> Iterator[Call]:
+    return (call for share in shares for call in share.calls if call.live)
 
 
 def _open_children(state: EventState) -> Iterator[EventState]:
@@ -172,7 +204,7 @@ def _open_children(state: EventState) -> Iterator[EventState]:
 
 def _left_behind(state: EventState) -> Iterator[EventState]:
     """Yield the open descendants of *state* that are awaited already, or never will be: their dispatchers returned."""
-    left = not any(_live_calls(state))
+    left = not any(_live_calls(state.shares))
     for child in _open_children(state):
         if left or child.awaited_by:
             yield child
@@ -222,7 +254,7 @@ def unblock(state: EventState, candidates: Iterable[EventState]) -> None:
 def unblock_rest(state: EventState) -> None:
     """Do what `unblock` does after a bus has run its handlers: for forwards they made, and children they left."""
     if _is_awaited_inside(state):
-        children = () if any(_live_calls(state)) else _open_children(state)
+        children = () if any(_live_calls(state.shares)) else _open_children(state)
         unblock(state, (state, *children))
 
 

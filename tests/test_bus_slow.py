@@ -144,6 +144,21 @@ async def test_R29_it_names_the_child_it_waits_for(caplog: pytest.LogCaptureFixt
     assert "LongChild" in line
 
 
+async def test_R29_it_names_the_child_it_drives(caplog: pytest.LogCaptureFixture) -> None:
+    """The same goes for one that waits for the child's handlers by `process_event`."""
+    bus, other = EventBus(), EventBus()
+
+    async def parent(event: Job) -> str:
+        await other.process_event(other.dispatch(LongChild(event_timeout=None)))
+        return "parent"
+
+    bus.on(Job, parent)
+    other.on(LongChild, crawl)
+    await bus.dispatch(Job(event_timeout=None))
+    (line,) = lines(caplog, "parent")
+    assert "waits for its child LongChild" in line
+
+
 async def test_R29_it_says_where_the_handler_stands(caplog: pytest.LogCaptureFixture) -> None:
     """A handler that awaits something else is not said to wait for an event, and the two texts differ."""
     bus = EventBus(name="b")

@@ -22,6 +22,10 @@ class Child(BaseEvent[str]):
     pass
 
 
+class Far(BaseEvent[str]):
+    pass
+
+
 class Traced(EventBus):
     """A subclass as existing programs have them: it overrides methods and calls super()."""
 
@@ -451,6 +455,61 @@ async def test_process_event_in_its_own_handler_is_a_deadlock() -> None:
     bus.on(Ask, own)
     with pytest.raises(DeadlockError):
         await bus.dispatch(Ask()).event_result()
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["queued", "begun"])
+async def test_process_event_in_a_handler_lets_its_bus_run_what_the_event_waits_for(begun: bool) -> None:
+    """The caller's bus runs, out of turn, the child that a handler far below has queued there and not awaited."""
+    first, second, third = EventBus("first"), EventBus("second"), EventBus("third")
+    goes_on = asyncio.Event()
+
+    async def drive(event: Ask) -> str:
+        child = second.dispatch(Child())
+        if begun:
+            await until(lambda: child.event_status == "started")
+            _ = asyncio.get_running_loop().call_later(0, goes_on.set)
+        else:
+            goes_on.set()
+        await second.process_event(child)
+        return "driven"
+
+    async def ask_the_third(event: Child) -> str:
+        await goes_on.wait()
+        return str(await third.dispatch(Far(event_timeout=None)).event_result())
+
+    def leave_a_child(event: Far) -> str:
+        _ = first.dispatch(Ask(number=1))
+        return "far"
+
+    first.on(Ask, lambda event: drive(event) if event.number == 0 else answer(event))
+    second.on(Child, ask_the_third)
+    third.on(Far, leave_a_child)
+    root = first.dispatch(Ask(event_timeout=None))
+    assert await asyncio.wait_for(root.event_result(), 5) == "driven"
+    child = root.event_children[0]
+    assert await child.event_result() == "far"
+
+
+async def test_handlers_that_drive_each_others_events_are_a_deadlock() -> None:
+    """The second of two that wait for each other by `process_event` gets the error, the first goes on."""
+    first, second = EventBus("first"), EventBus("second")
+    both = asyncio.Barrier(2)
+
+    async def drive_child(event: Ask) -> str:
+        await both.wait()
+        await second.process_event(far)
+        return "driven"
+
+    async def drive_ask(event: Far) -> str:
+        await both.wait()
+        await first.process_event(ask)
+        return "driven"
+
+    first.on(Ask, drive_child)
+    second.on(Far, drive_ask)
+    ask, far = first.dispatch(Ask(event_timeout=None)), second.dispatch(Far(event_timeout=None))
+    outcomes = await asyncio.wait_for(asyncio.gather(ask.event_result(), far.event_result(), return_exceptions=True), 5)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["DeadlockError", "str"]
 
 
 async def test_what_is_no_event_is_refused() -> None:
