@@ -71,7 +71,7 @@ def places(alias: object) -> str | tuple[Path, ...] | None:
     Raises:
         DefinitionError: If it is something else.
     """
-    if alias is None or isinstance(alias, str):
+    if alias is None or (isinstance(alias, str) and alias):
         return alias
     if hasattr(alias, "choices") or hasattr(alias, "path"):
         return lookups(alias)

@@ -227,20 +227,20 @@ def _validating(event: EventShape, field: attrs.Attribute[object]) -> Check:
 # -- the writer --------------------------------------------------------------------------------------------------------
 
 
-def variable(index: int, argument: Argument) -> str:
-    """Return the name of the variable that holds the value: the parameter's if that is the only place to look."""
-    return argument.name if argument.is_plain else f"_value_{index}"
-
-
 def is_of_root(cls: type, name: str) -> bool:
     """Tell whether a method is the one that all events have, or the class is the root that is about to have it."""
     owner = next((base for base in cls.__mro__ if name in base.__dict__), None)
     return owner is None or is_root(owner)
 
 
+def _sought_elsewhere(arguments: list[Argument]) -> set[str | int]:
+    """Return the keys under which arguments of another name are looked for."""
+    return {path[0] for one in arguments for path in one.lookups if path != (one.name,)}
+
+
 def _seldom_given(arguments: list[Argument]) -> int:
     """Return how many arguments at the beginning are the framework's, and have defaults that nobody looks at."""
-    elsewhere = {path[0] for one in arguments for path in one.lookups if path != (one.name,)}
+    elsewhere = _sought_elsewhere(arguments)
     found = itertools.takewhile(lambda one: _is_ordinary(one) and one.name not in elsewhere, arguments)
     return sum(1 for _ in found)
 
@@ -273,6 +273,7 @@ class _Writer:
             for path in one.lookups
             if len(path) == 1 and one.is_parameter(path[0])
         )
+        self.shared = _sought_elsewhere(arguments)
         self.keeps_roots = any(self._leads_into_extra(path) for one in arguments for path in one.lookups)
         self.keeps_set = not mode.base64  # of an event that was written it is not known any more
         self.names: dict[str, object] = {
@@ -322,6 +323,14 @@ class _Writer:
         self.names[name] = value
         return name
 
+    def _has_parameter(self, argument: Argument) -> bool:
+        """Tell whether a parameter holds the value: the only place to look, and no other argument looks there."""
+        return argument.is_plain and argument.name not in self.shared
+
+    def _variable(self, index: int, argument: Argument) -> str:
+        """Return the name of the variable that holds the value."""
+        return argument.name if self._has_parameter(argument) else f"_value_{index}"
+
     def _given(self, *, payload: bool) -> str:
         """Write a dict of the arguments."""
         if not payload:
@@ -336,7 +345,7 @@ class _Writer:
 
     def _as_given(self, index: int, argument: Argument, path: Path) -> str:
         """Write what was given at *path*, without the default that has been put in its place."""
-        if not argument.is_plain:
+        if not self._has_parameter(argument):
             return str(path[0])
         if self.keeps_set and argument.has_default:
             return f"{argument.name} if _set & {1 << index} else _missing"
@@ -376,9 +385,9 @@ class _Writer:
 
     def _take(self, index: int, argument: Argument) -> None:
         """Write where the value comes from, unless it is the parameter of its own name."""
-        if argument.is_plain and argument.name in self.parameters:
+        if self._has_parameter(argument) and argument.name in self.parameters:
             return
-        value, (first, *others) = variable(index, argument), argument.lookups
+        value, (first, *others) = self._variable(index, argument), argument.lookups
         self._add(1, f"{value} = {self._source(first)}")
         if self._leads_into_extra(first):
             self._add(1, f"if {value} is not _missing:")
@@ -391,16 +400,20 @@ class _Writer:
 
     def _look_further(self, index: int, argument: Argument, path: Path) -> None:
         """Write a further place to look at; what stands there beside the value is an extra."""
-        value = variable(index, argument)
+        value = self._variable(index, argument)
         self._add(1, f"if {value} is _missing:")
         self._add(2, f"{value} = {self._source(path)}")
         self._add(2, f"if {value} is not _missing:")
         self._add(3, f"_where_{index} = {argument.where(path)!r}")
         if self._leads_into_extra(path):
             self._add(3, f"_roots.add({path[0]!r})")
-        if len(path) == 1 and path[0] in self.parameters:
+        if len(path) == 1 and path[0] in self.parameters and self._looks_alone(argument, path):
             self._add(1, f"elif {path[0]} is not _missing:")
             self._add(2, f"_extras[{path[0]!r}] = {path[0]}")
+
+    def _looks_alone(self, argument: Argument, path: Path) -> bool:
+        """Tell whether what stands at *path* is of no use to another argument."""
+        return all(one is argument or path not in one.lookups for one in self.arguments)
 
     def _source(self, path: Path) -> str:
         key, *rest = path
@@ -419,7 +432,7 @@ class _Writer:
             self._add(1, "_before = _faults")
         if not argument.has_default:
             return
-        value = variable(index, argument)
+        value = self._variable(index, argument)
         self._add(1, f"if {value} is _missing:")
         self._add(2, self._default_value(index, argument, value))
         self._add(1, "else:")
@@ -439,7 +452,7 @@ class _Writer:
         return f"{value} = {self._name('default', index, default)}"
 
     def _check(self, index: int, argument: Argument) -> None:
-        value, condition = variable(index, argument), self._condition(index, argument)
+        value, condition = self._variable(index, argument), self._condition(index, argument)
         check = self._name("check", index, argument.check)
         if argument.converts:
             condition = f"{value} is not _missing" if argument.factory is not None else "True"
@@ -461,7 +474,7 @@ class _Writer:
 
     def _condition(self, index: int, argument: Argument) -> str | None:
         """Return the expression that is true for values to be checked."""
-        value, exact = variable(index, argument), argument.exact
+        value, exact = self._variable(index, argument), argument.exact
         if exact is None:
             return None if argument.has_default else f"{value} is _missing"
         tests = [f"{value} is not None"] if type(None) in exact else []
@@ -493,7 +506,7 @@ class _Writer:
         if hasattr(self.cls, "__attrs_pre_init__"):
             self._add(1, "_self.__attrs_pre_init__()")
         for index, argument in enumerate(self.arguments):
-            value = variable(index, argument)
+            value = self._variable(index, argument)
             if argument.factory is not None:
                 self._add(1, f"if {value} is _missing:")
                 self._add(2, f"{value} = {self._name('factory', index, argument.factory.factory)}(_self)")

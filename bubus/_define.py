@@ -30,6 +30,7 @@ from bubus._fields import (
     evaluated,
     info_of_attribute,
     own_copy,
+    with_own_aliases,
 )
 from bubus._foreign import merged_info
 from bubus._framework import CHECKS, WIRE_NAME, schema_of
@@ -211,6 +212,7 @@ def define(cls: type[EventShape], body: Body, version: str | None, frame: FrameT
     parameters = cast("tuple[typing.TypeVar, ...]", namespace.get("__type_params__", ()))
     own: dict[str, object] = {parameter.__name__: parameter for parameter in parameters}
     scope = Scope(cls.__module__, {**own, cls.__name__: cls}, frame)
+    cls.__event_privates__ = private_attributes(cls, namespace)
     known = frozenset({*CHECKS, *(field.name for field in _inherited_fields(cls))})
     declared = declarations(cls, namespace, known)
     for name in declared.keys() & namespace.keys():
@@ -218,7 +220,6 @@ def define(cls: type[EventShape], body: Body, version: str | None, frame: FrameT
     blueprint = Blueprint(cls, scope, declared, namespace.get("event_result_type", MISSING))
     blueprint.own_marks, blueprint.marks = body.marks, collected_marks(cls, body.marks)
     cls.__event_blueprint__ = blueprint
-    cls.__event_privates__ = private_attributes(cls, namespace)
     install(cls, cls.__event_privates__)
     cls.model_config = merged_config(cls, body.config)
     cls.__event_parameter__ = parameters_of(cls)[0] if namespace.get("__event_root__") else MISSING
@@ -271,7 +272,8 @@ def _make_attrs_class(cls: type[EventShape], declared: Mapping[str, Declaration]
             field.name: field.default for field in fields if field.name in declared and _has_plain_default(field)
         }
         names = _name(cls, defaults, version)
-        return [settle(field, names) for field in sorted(fields, key=lambda field: order[field.name])]
+        in_order = sorted(with_own_aliases(cls, fields, declared), key=lambda field: order[field.name])
+        return [settle(field, names) for field in in_order]
 
     def settle(field: attrs.Attribute[object], names: Mapping[str, object]) -> attrs.Attribute[object]:
         kind = declared[field.name].annotation if field.name in declared else field.type
@@ -448,7 +450,7 @@ def _settle_attribute(cls: type, attribute: attrs.Attribute[object], info: Field
     if attribute.default is attrs.NOTHING and not info.is_required():
         object.__setattr__(attribute, "default", _settle_default(cls, attribute.name, attrs_default(info)))
     alias = attrs_alias(info)
-    if alias is not None:
+    if alias is not None and all(alias != other.alias for other in attrs_fields(cls)):
         object.__setattr__(attribute, "alias", alias)
 
 

@@ -6,6 +6,8 @@ import copy
 import dataclasses
 import keyword
 import sys
+import types
+from collections import Counter
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias
 
@@ -21,7 +23,6 @@ from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
-    import types
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FieldSource: TypeAlias = object
@@ -31,6 +32,9 @@ RESERVED_PREFIXES: Final = ("event_", "model_")
 _NOT_FIELDS: Final = frozenset({"model_config", "event_result_type"})
 _EMPTY: Final[dict[type, Callable[[], object]]] = {list: list, dict: dict, set: set}
 _OPTIMIZED: Final = 0x1  # inspect.CO_OPTIMIZED: set for functions, not for class bodies and modules
+_OF_TYPE_FORMS: Final = frozenset({"types", "typing", "typing_extensions"})
+"""Where the classes of ``int | None``, ``Literal["a"]`` and type variables come from."""
+
 _UNDECLARED: Final[tuple[object, ...]] = (object, Generic, Protocol)
 _attrs_field: Final[Callable[..., object]] = attrs.field
 _SOURCE_TYPE: Final = kind_of(_attrs_field())  # attrs does not name it
@@ -172,12 +176,23 @@ def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[
             f"{cls.__qualname__}.{name} sets nothing that events have, and names that begin with event_ or model_ are "
             + f"kept for bubus; rename it{hint(name, inherited)}"
         )
+    if not name.startswith("_") and _is_data(value) and not _is_known(cls, name):
+        raise DefinitionError(
+            f"{cls.__qualname__}.{name} has no annotation: write `{name}: {type(value).__name__} = …` for a field, and "
+            + f"`{name}: ClassVar = …` for what all events of the class have in common"
+        )
     return False
 
 
 def _is_known(cls: type, name: str) -> bool:
     """Tell whether a base has an attribute of that name, which may be a setting of it."""
     return any(hasattr(base, name) for base in cls.__bases__)
+
+
+def _is_data(value: object) -> bool:
+    """Tell whether a value may be meant as the default of a field: it is no function, type or module."""
+    kind = type(value)
+    return not (_is_method(value) or isinstance(value, types.ModuleType) or kind.__module__ in _OF_TYPE_FORMS)
 
 
 def _is_method(value: object) -> bool:
@@ -236,7 +251,36 @@ def attrs_default(info: FieldInfo) -> object:
 def attrs_alias(info: FieldInfo) -> str | None:
     """Return the name in the constructor, None if it is no name that attrs can use."""
     name = info.validation_alias if isinstance(info.validation_alias, str) else info.alias
-    return name if name and name.isidentifier() and not keyword.iskeyword(name) else None
+    return name if name and _can_be_parameter(name) else None
+
+
+def _can_be_parameter(name: str) -> bool:
+    """Tell whether a function that attrs writes can have a parameter of that name beside the event itself."""
+    return name.isidentifier() and not keyword.iskeyword(name) and name != "self"
+
+
+def with_own_aliases(
+    cls: type, fields: Iterable[attrs.Attribute[object]], declared: Mapping[str, Declaration]
+) -> Iterator[attrs.Attribute[object]]:
+    """
+    Yield the attributes, without aliases that belong to two of them: attrs makes each a parameter of a function.
+
+    Raises:
+        DefinitionError: If such an alias, or one that is no name, was declared in attrs' words, so that only attrs
+            could know of it.
+    """
+    owners = Counter(field.alias or field.name for field in fields)
+    for field in fields:
+        alias = field.alias or field.name
+        if alias == field.name or (owners[alias] == 1 and _can_be_parameter(alias)):
+            yield field
+        elif field.name in declared and declared[field.name].info is None:
+            raise DefinitionError(
+                f"{cls.__qualname__}.{field.name}: attrs cannot make a parameter of the alias {alias!r}, as it is no "
+                + f"name for one or belongs to another field, too; choose another, or write Field(alias={alias!r})"
+            )
+        else:
+            yield field.evolve(alias=None)
 
 
 def info_of_attribute(attribute: attrs.Attribute[object]) -> FieldInfo:

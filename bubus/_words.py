@@ -111,7 +111,7 @@ def Field(  # noqa: N802 - pydantic's name
     if "validation_alias" in facts:
         facts["validation_alias"] = places(facts["validation_alias"])
     for name in ("alias", "serialization_alias"):
-        if not isinstance(facts.get(name, ""), str | None):
+        if not isinstance(facts.get(name), str | None) or facts.get(name) == "":
             raise DefinitionError(f"{name}={facts[name]!r} must be a name")
     return FieldInfo.said(**facts)
 

@@ -7,13 +7,15 @@ import gc
 import inspect
 import types
 import weakref
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, cast
 
 import attrs
 import msgspec
 import pytest
 
 from bubus import AliasChoices, AliasPath, BaseEvent
+from bubus._codec import decode, encode
 from bubus._words import Field
 from bubus.errors import DefinitionError, ValidationError
 from tests.field_kinds import made, new_class
@@ -29,7 +31,7 @@ def names(cls: type[BaseEvent[Any]]) -> list[str]:
 
 class TestWhichNamesAreFields:
     def test_annotated_public_names_are(self) -> None:
-        """A field is an annotated name; class variables, private and plain names are not."""
+        """A field is an annotated name; class variables, private names, functions and types are not."""
 
         class Order(BaseEvent[None]):
             amount: int
@@ -37,10 +39,38 @@ class TestWhichNamesAreFields:
             kinds: ClassVar[list[str]] = ["a"]
             limit: Final = 5
             _cache: int = 3
-            plain = "x"
+            _plain = "x"
+            make = dict
+            Kind = Literal["a", "b"]
+            Amount = int | None
+            Numbers = list[int]
+            Item = TypeVar("Item")
+            library = types
+
+            class Inner:
+                pass
 
         assert names(Order) == ["amount", "currency"]
-        assert (Order.kinds, Order.limit, vars(Order)["_cache"], Order.plain) == (["a"], 5, 3, "x")
+        assert (Order.kinds, Order.limit, vars(Order)["_cache"], Order.make) == (["a"], 5, 3, dict)
+
+    @pytest.mark.parametrize("value", [3, "x", None, [1], timedelta(1)], ids=str)
+    def test_a_plain_value_without_an_annotation_is_refused(self, value: object) -> None:
+        """It would be no field, in silence; the error names both things that may be meant."""
+        with pytest.raises(DefinitionError, match=r"Order\.limit has no annotation.*field.*ClassVar"):
+            new_class("Order", BaseEvent, limit=value)
+
+    def test_a_setting_of_a_mixin_needs_no_annotation(self) -> None:
+        """A name that a base has is known to be no field."""
+
+        class Limited:
+            limit = 3
+            unit: ClassVar[str] = "EUR"
+
+        class Order(Limited, BaseEvent[None]):
+            limit = 5
+            unit = "USD"
+
+        assert (names(Order), Order.limit, Order.unit) == ([], 5, "USD")
 
     def test_fields_keep_their_order(self) -> None:
         """Inherited fields come first, an overridden one keeps its place."""
@@ -272,6 +302,65 @@ class TestAttrsFeatures:
         more = made(First, event_path=["a"], event_timeout=5, note="x")
         for event in (alone, more):
             assert (event.first, event.limit, event.event_timeout, event.event_path) == ("a", 5.0, 5.0, ["a"])
+
+    def test_fields_may_be_found_at_the_same_place(self) -> None:
+        """Each takes what stands there as it was given, or its own default; in a log each has its own value."""
+
+        class After(BaseEvent[None]):
+            number: int = 7
+            text: str = Field(default="none", alias="number")
+
+        class Before(BaseEvent[None]):
+            text: str = Field(default="none", alias="number")
+            number: int = 7
+
+        class Both(BaseEvent[None]):
+            number: int = Field(default=7, alias="it")
+            text: Annotated[str, Field(alias="it")] = "none"
+
+        class Limit(BaseEvent[None]):
+            number: int = Field(default=7, alias="event_timeout")
+            text: str = "none"
+
+        for kind, place in ((After, "number"), (Before, "number"), (Both, "it")):
+            given, bare = made(kind, **{place: "5"}), made(kind)
+            assert (given.number, given.text, bare.number, bare.text) == (5, "5", 7, "none")
+            assert decode(encode(given), kind) == given
+        assert (made(Limit, event_timeout=3).number, made(Limit, event_timeout=3).event_timeout) == (3, 3.0)
+        assert (made(Limit).number, made(Limit).event_timeout) == (7, 60.0)
+
+    def test_a_second_place_may_be_that_of_another_field(self) -> None:
+        """What stands there is no extra where the first place had the value."""
+
+        class First(BaseEvent[None]):
+            limit: float = Field(default=1.0, validation_alias=AliasChoices("limit", "event_timeout"))
+
+        event = made(First, limit=4, event_timeout=5)
+        assert (event.limit, event.event_timeout) == (4.0, 5.0)
+        assert decode(encode(event), First) == event
+
+    def test_self_may_be_an_alias(self) -> None:
+        """The constructor's own parameter is positional only."""
+
+        class Order(BaseEvent[None]):
+            owner: str = Field(alias="self")
+
+        assert made(Order, self="Ada").owner == Order.model_validate({"self": "Ada"}).owner == "Ada"
+
+    @pytest.mark.parametrize("alias", ["event_id", "other", "self", "two words", "class"])
+    def test_an_alias_that_attrs_cannot_take_is_refused(self, alias: str) -> None:
+        """It would raise a SyntaxError about code that nobody wrote; the error names field and alias."""
+        with pytest.raises(DefinitionError, match=f"amount.*{alias}"):
+
+            class Order(BaseEvent[None]):  # pyright: ignore[reportUnusedClass] - it is refused
+                amount: int = attrs.field(alias=alias)
+                other: int = 0
+
+    @pytest.mark.parametrize("word", ["alias", "validation_alias", "serialization_alias"])
+    def test_an_empty_alias_is_refused(self, word: str) -> None:
+        """It would not be found."""
+        with pytest.raises(DefinitionError, match=word):
+            made(Field, **{word: ""})
 
     def test_hooks_around_the_constructor_run(self) -> None:
         """__attrs_pre_init__ and __attrs_post_init__ are called."""
