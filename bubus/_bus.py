@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from bubus._context import live_call
 from bubus._dispatch import Options
-from bubus._event import AnyEvent, tree_row
+from bubus._event import AnyEvent, is_whole, tree_row
 from bubus._expect import Expectation, Expectations, Predicate, Waiting
 from bubus._handlers import Registry, Subscription, describe_key, normalize_pattern
 from bubus._history import History
@@ -338,7 +338,7 @@ class EventBus(OlderBus):
         Inside a handler the event becomes a child of the one being handled. A rejected event is left as it was.
 
         Raises:
-            NotAnEventError: If it is no event.
+            NotAnEventError: If it is no event, or one whose own ``__init__`` has not called that of its base.
             NoLoopError: If no event loop runs in this thread.
             WrongLoopError: If the bus, or the event, belongs to another loop.
             AlreadyDispatchedError: If this bus has had the event already.
@@ -352,7 +352,15 @@ class EventBus(OlderBus):
         if type(kind) is not EventMeta and not _is(kind, EventMeta):  # faster than isinstance(event, BaseEvent)
             raise _no_event(event)
         plan = inherited_plan(is_forward=state_of(event) is not None) if replaying else None
-        self._scheduler.accept(event, self, plan)
+        try:
+            self._scheduler.accept(event, self, plan)
+        except AttributeError:
+            if is_whole(event):
+                raise
+            raise NotAnEventError(
+                f"this {kind.__name__} was never made: its __init__ has not called super().__init__(); let it, or "
+                + "declare fields and leave __init__ out"
+            ) from None
         return event
 
     def dispatch_threadsafe(self, event: E) -> Future[E]:

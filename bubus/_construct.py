@@ -12,7 +12,7 @@ import itertools
 import linecache
 import warnings
 import weakref
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, currentframe
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, final
 
 import attrs
@@ -48,6 +48,8 @@ _EXTRA: Final = (
     "{cls} has no field {name}, which is kept as an extra; did you mean {meant}? "
     + "Begin a name of your own with something else than event_ or model_"
 )
+_FILE: Final = "<bubus constructor"
+_OWN_FILES: Final = (__file__.removesuffix("_construct.py"), _FILE)
 _CONVERTER: Final[type] = attrs.Converter
 _serial: Final = itertools.count(1)
 
@@ -56,7 +58,7 @@ def write_init(cls: type, arguments: list[Argument], mode: Mode, privates: Mappi
     """Return the constructor of *cls* for values of one mode; *privates* are made for each event."""
     writer = _Writer(cls, arguments, mode, privates)
     source = writer.write()
-    filename = f"<bubus constructor {next(_serial)} of {cls.__module__}.{cls.__qualname__}>"
+    filename = f"{_FILE} {next(_serial)} of {cls.__module__}.{cls.__qualname__}>"
     exec(compile(source, filename, "exec"), writer.names)  # noqa: S102 - written here, from names of fields
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     _ = weakref.finalize(cls, linecache.cache.pop, filename, None)
@@ -159,8 +161,17 @@ def check_given(cls: type[EventShape], policy: str, extras: dict[str, object], f
     for name in extras if faults is None else ():
         meant = _meant(name) if name.startswith(RESERVED_PREFIXES) else None
         if meant is not None:
-            warnings.warn(_EXTRA.format(cls=cls.__name__, name=escape(name), meant=meant), stacklevel=3)
+            text = _EXTRA.format(cls=cls.__name__, name=escape(name), meant=meant)
+            warnings.warn(text, stacklevel=_level_of_caller())
     return faults
+
+
+def _level_of_caller() -> int:
+    """Return the `stacklevel` of a warning, given where this is called, that is about the code that called bubus."""
+    frame, level = currentframe(), 0
+    while frame is not None and frame.f_code.co_filename.startswith(_OWN_FILES):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from typing_extensions import override
 import bubus._result as selecting
 from bubus._context import live_call
 from bubus._model import EventModel
+from bubus._narrow import namespace_of
 from bubus._older_event import OlderEvent
 from bubus._seconds import checked_timeout
 from bubus._state import EventState, Status, state_of
@@ -355,12 +356,19 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
     @override
     def __str__(self) -> str:
         """Return ``<last bus or ?>▶ Name#<last 4 of the id> <status icon>``."""
+        if not is_whole(self):
+            return repr(self)
         bus = self.event_path[-1] if self.event_path else "?"
         return f"{escape(bus)}▶ {escape(self.event_type)}#{self.event_id[-4:]} {ICONS[self.event_status]}"
 
 
 AnyEvent: TypeAlias = "BaseEvent"  # T is invariant: only its default, Any, takes them all
 """An event of any result type."""
+
+
+def is_whole(event: AnyEvent) -> bool:
+    """Tell whether the constructor of events has run: an ``__init__`` of a user may not have called it."""
+    return "event_id" in namespace_of(event)
 
 
 def is_event(value: object) -> TypeGuard[AnyEvent]:

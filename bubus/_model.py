@@ -565,7 +565,10 @@ class EventModel(EventShape, metaclass=EventMeta):
             for name, value in {**public(self), **computed(self)}.items()
             if name not in hidden
         ]
-        return f"{type(self).__name__}#{escape(self.event_id[-4:])}({', '.join(shown)})"
+        number = str(
+            namespace_of(self).get("event_id", "?")
+        )  # an __init__ of a user may not have called that of events
+        return f"{type(self).__name__}#{escape(number[-4:])}({', '.join(shown)})"
 
 
 @final

@@ -244,7 +244,7 @@ def accepted_state(event: AnyEvent) -> EventState:
     state = state_of(event)
     if state is None or (state.loop is NO_LOOP and state.status != "completed"):
         raise NotDispatchedError(
-            f"{event.event_type!r} was not dispatched on any bus, so nobody would complete it: "
+            f"{type(event).__event_type__!r} was not dispatched on any bus, so nobody would complete it: "
             + "await bus.dispatch(event) instead"
         )
     return state

@@ -173,6 +173,28 @@ async def test_dispatch_of_a_non_event_is_refused(thing: Any) -> None:
     assert trace(bus) == before
 
 
+class Unmade(BaseEvent[str]):
+    """An event class with a constructor that leaves out that of its base."""
+
+    number: int
+
+    def __init__(self, number: int) -> None:  # pyright: ignore[reportMissingSuperCall] - the point of it
+        self.number = number
+
+
+async def test_an_event_whose_constructor_was_never_called_is_refused() -> None:
+    """The error says what is missing; the event can be shown, and awaiting it is refused."""
+    bus = EventBus()
+    unmade = Unmade(3)
+
+    with pytest.raises(NotAnEventError, match=r"Unmade.*super\(\).__init__\(\)"):
+        bus.dispatch(unmade)
+    with pytest.raises(NotDispatchedError, match="Unmade"):
+        await unmade
+    assert (repr(unmade), str(unmade)) == ("Unmade#?(number=3)", "Unmade#?(number=3)")
+    assert bus.statistics().accepted == 0
+
+
 async def test_R49_second_dispatch_on_the_same_bus_is_refused() -> None:
     """The same event twice on one bus raises, whether it is queued or complete."""
     bus = EventBus()

@@ -412,9 +412,11 @@ class TestExtras:
             login = made(Login, username="a", event_timeot=3)
         assert login.model_extra == {"event_timeot": 3}
         assert login.event_timeout == 60
-        with pytest.warns(UserWarning, match="event_tiemout"):
+        with pytest.warns(UserWarning, match="event_tiemout") as told_here:
             Login.model_validate({"username": "a", "event_tiemout": 3})
+        assert [one.filename for one in told_here] == [__file__]
         assert len(told) == 1
+        assert told[0].filename.endswith("field_kinds.py"), "which has `made`"
 
         free = made(Login, username="a", event_colour="red", model_x=1, event_part=2, even_timeout=3)
         assert set(free.model_extra or {}) == {"event_colour", "model_x", "event_part", "even_timeout"}
