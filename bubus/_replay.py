@@ -14,7 +14,7 @@ from bubus._context import enter, live_call
 from bubus._plan import current_replay, replaying
 from bubus._resumption import handler_key
 from bubus._state import accepted_state
-from bubus._tree import describe_value
+from bubus._tree import describe_value, escape
 from bubus._waiting import blocks
 from bubus.errors import DeadlockError, LogDamagedError, OptionError, OptionTypeError
 from bubus.wal import read
@@ -36,6 +36,9 @@ IN_FLIGHT: Final = 100
 
 _LINES_PER_TURN: Final = 500
 """Lines that may be read and passed over before others get a turn."""
+
+_MOST_NAMES: Final = 10
+"""Handlers that an error lists."""
 
 Where: TypeAlias = "Callable[[AnyEvent], object]"
 Handlers: TypeAlias = "Iterable[AnyHandler | str]"
@@ -250,8 +253,17 @@ def _ids(registry: Registry, wanted: Handlers) -> frozenset[str]:
 def _found(registry: Registry, wanted: AnyHandler | str) -> list[Handler]:
     found = [handler for handler in registry.all() if _is_meant(handler, wanted)]
     if not found:
-        raise OptionError(f"handlers names {describe_value(wanted)}, which is not registered on this bus")
+        raise OptionError(
+            f"handlers names {describe_value(wanted)}, which is not registered on this bus; it has {_names(registry)}"
+        )
     return found
+
+
+def _names(registry: Registry) -> str:
+    """Return what the handlers are called, as text for an error."""
+    names = sorted({handler_key(handler.id).rpartition("#")[0] for handler in registry.all()})
+    shown = ", ".join(map(escape, names[:_MOST_NAMES]))
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown or "none"
 
 
 def _is_meant(handler: Handler, wanted: AnyHandler | str) -> bool:

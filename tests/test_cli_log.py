@@ -16,7 +16,7 @@ from bubus.cli._where import Condition, ConditionError
 from bubus.errors import LogDamagedError
 from bubus.wal import mend, read, records
 from tests.test_wal_journal import accept, complete, left
-from tests.wal_faults import seal
+from tests.wal_faults import FaultDisk, seal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,18 @@ class Sold(BaseEvent[str]):
 
 class Returned(BaseEvent[None]):
     item: str
+
+
+class SyncedFiles(FaultDisk):
+    """Remembers which files were synced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synced: list[Path] = []
+
+    def sync(self, fd: int) -> None:
+        super().sync(fd)
+        self.synced.append(self.fds[fd])
 
 
 PROGRAM = """
@@ -214,6 +226,16 @@ def test_check_repair_of_a_torn_end_loses_nothing(path: Path) -> None:
     assert run("log", "check", path).exit_code == 0
 
 
+def test_a_cut_by_repair_is_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was cut off is not there again after a power cut."""
+    disk = SyncedFiles()
+    monkeypatch.setattr("bubus.wal._mend.Disk", lambda: disk)
+    with path.open("ab") as file:
+        file.write(b'{"event_type":"Half')
+    assert mend(path) == 0
+    assert disk.synced == [path.with_name("events.jsonl.broken"), path]
+
+
 def test_a_damaged_last_line_keeps_a_log_closed_until_it_is_repaired(path: Path) -> None:
     """That is what the option is for."""
     path.write_bytes(path.read_bytes().replace(b'"item":"pen","event_status"', b'"item":"pin","event_status"'))
@@ -360,7 +382,7 @@ def test_replay_exits_with_1_where_something_failed(path: Path, app: str) -> Non
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("bus", "module:bus"), ("none:bus", "no module"), ("{}:none", "None"), ("{}:seen", "not an EventBus")],
+    [("bus", "module:bus"), ("none:bus", "no module"), ("{}:none", "has no none"), ("{}:seen", "not an EventBus")],
 )
 def test_replay_says_what_is_wrong_with_an_app(path: Path, app: str, name: str, why: str) -> None:
     """Exit code 2 and the reason."""

@@ -178,6 +178,11 @@ def some_bus() -> EventBus:
     return EventBus()
 
 
+async def later_bus() -> EventBus:
+    """Return a bus, but not at once."""
+    return EventBus()
+
+
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -191,9 +196,12 @@ def _lives(pid: int) -> bool:
     [
         ("shop", "nats://127.0.0.1:1", "must be module:bus"),
         ("nowhere_at_all:bus", "nats://127.0.0.1:1", "there is no module nowhere_at_all"),
-        ("json:dumps_", "nats://127.0.0.1:1", "is None, not an EventBus"),
+        ("json:dumps_", "nats://127.0.0.1:1", "the module json has no dumps_"),
+        ("__main__:bus", "nats://127.0.0.1:1", "such as app for app.py"),
+        ("shop.py:bus", "nats://127.0.0.1:1", "there is no module shop.py here or in this environment; write shop"),
+        ("tests.test_cli_worker:later_bus", "nats://127.0.0.1:1", "later_bus is async"),
         ("bubus:__all__", "nats://127.0.0.1:1", "not an EventBus"),
-        ("tests.test_cli_worker:nothing", "http://x", "not an EventBus"),
+        ("tests.test_cli_worker:nothing", "http://x", "has no nothing"),
         ("tests.test_cli_worker:some_bus", "http://u:secret@x", "begins with one of nats, tls, redis, rediss, unix"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import attrs
 import pytest
 
 from bubus.wal import WriteAheadLog, records
+from bubus.wal._appender import Untrusted
 from bubus.wal._journal import Journal
 from bubus.wal._names import rotated
 from tests.test_wal_journal import accept, complete, left
@@ -233,3 +236,77 @@ async def test_an_event_that_a_killed_process_buried_is_forgotten_when_that_is_s
         lay_out(home, files)
         buried = [record.event_id for record in records(home / dead.name)] if dead.name in files else []
         assert buried == ["a"] or [event.event_id for event in await left(home / path.name)] == ["a"]
+
+
+@pytest.mark.real_time
+async def test_a_line_that_was_reported_as_lost_does_not_come_back(tmp_path: Path) -> None:
+    """After a failed sync `reopen` cuts it off, and syncs that before anything else is written."""
+    disk, acks = PowerDisk(), Acks()
+    log = log_on(disk)(tmp_path / "log" / "events.jsonl", fsync="always")
+    acks.add(log, "a")
+    await log.drain()
+    disk.plan = Plan("sync", disk.calls["sync"] + 1)
+    acks.add(log, "b")
+    await log.drain()
+    disk.plan = None
+    log.reopen()
+    acks.add(log, "c")
+    await log.drain()
+    log.close()
+    assert (acks.good, list(acks.errors)) == (["a", "c"], ["b"])
+    for number, files in enumerate(disk.aftermaths()):
+        assert await _found(tmp_path / str(number), files) == ["a", "c"]
+
+
+@pytest.mark.real_time
+async def test_a_journal_that_could_not_be_compacted_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut does not bring the half file back, whose records the old one has left behind since."""
+    disk = PowerDisk()
+    disk.make_directory(tmp_path / "log")
+    journal = Journal(disk, tmp_path / "log" / "events.jsonl", 1000)
+    journal.open()
+    _accept(journal, 1)
+    journal.sync()
+    write = disk.write
+
+    def fill(fd: int, data: bytes | memoryview) -> int:
+        _ = write(fd, data)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(fd: int, size: int) -> None:
+        raise OSError(errno.EIO, f"{fd} cannot be cut to {size}")
+
+    with monkeypatch.context() as full:
+        full.setattr(disk, "write", fill)
+        full.setattr(disk, "truncate", refuse)
+        with pytest.raises(Untrusted):
+            journal.begin_anew()
+    journal.done("1")
+    journal.write()
+    journal.sync()
+    journal.close()
+    for files in disk.aftermaths():
+        assert files.keys() == {"events.jsonl.journal"}
+
+
+@pytest.mark.real_time
+async def test_a_file_number_is_not_given_twice(tmp_path: Path) -> None:
+    """A full file that was moved away leaves its number in the lock's file, which is synced before it is used."""
+    disk, acks = PowerDisk(), Acks()
+    path = tmp_path / "log" / "events.jsonl"
+    log = log_on(disk)(path, rotate_bytes=700)
+    while not rotated(path):
+        acks.add(log, str(len(acks.good)))
+        await log.drain()
+    lock = disk.safe_names[path.with_name("events.jsonl.lock")]
+    home = tmp_path / "after"
+    lay_out(home, {"events.jsonl.lock": lock.safe})
+    log.close()
+    second = WriteAheadLog(home / "events.jsonl", rotate_bytes=700)
+    while not rotated(home / "events.jsonl"):
+        acks.add(second, str(len(acks.good)))
+        await second.drain()
+    second.close()
+    assert [number for number, _ in rotated(home / "events.jsonl")] == [2]

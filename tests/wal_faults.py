@@ -158,6 +158,9 @@ class _File:
     safe: bytes = b""
     """What is on the disk for certain."""
 
+    uncut: tuple[bytes, ...] = ()
+    """What it was before each cut since then: a power cut may undo that."""
+
 
 @attrs.frozen
 class _Change:
@@ -178,7 +181,7 @@ class PowerDisk(FaultDisk):
     Keeps beside the real files what a power cut could leave of them.
 
     Until a directory is synced, each change of a name in it may be on the disk or not, whatever became of those before
-    it. Of a file there is what was written before the last sync of it began, and maybe more.
+    it. Of a file there is what was written before the last sync of it began, and maybe more, such as what was cut off.
     """
 
     before_step: Callable[[], object] | None = None
@@ -215,13 +218,15 @@ class PowerDisk(FaultDisk):
     def truncate(self, fd: int, size: int) -> None:
         with self.lock_of_all:
             super().truncate(fd, size)
-            self.files[fd].now = self.files[fd].now[:size]
+            file = self.files[fd]
+            file.uncut += (file.now,)
+            file.now = file.now[:size]
 
     def sync(self, fd: int) -> None:
         file = self.files[fd]
-        begun = file.now
+        begun, cuts = file.now, len(file.uncut)
         super().sync(fd)
-        file.safe = begun
+        file.safe, file.uncut = begun, file.uncut[cuts:]
 
     def rename(self, source: Path, target: Path) -> None:
         with self.lock_of_all:
@@ -251,11 +256,12 @@ class PowerDisk(FaultDisk):
         """
         Yield what a power cut now may leave, for each set of changes of names that has reached the disk.
 
-        Of each file there is either all that was written or only what is safe. The file of the lock is left out.
+        Of each file there is all that was written, or only what is safe, or all that was there before it was cut. The
+        file of the lock is left out.
         """
         for kept in product((False, True), repeat=len(self.changes)):
             names = {path.name: file for path, file in self._names_with(kept).items() if path.suffix != ".lock"}
-            for contents in product(*({file.safe, file.now} for file in names.values())):
+            for contents in product(*({file.safe, file.now, *file.uncut} for file in names.values())):
                 yield dict(zip(names, contents, strict=True))
 
     def _names_with(self, kept: Sequence[bool]) -> dict[Path, _File]:
@@ -284,8 +290,10 @@ def lay_out(home: Path, files: Mapping[str, bytes]) -> None:
 
 def _remainder(file: _File, chance: random.Random) -> bytes:
     """Return what is left of a file: some first part of what was not synced, and maybe zeros up to its size."""
+    if file.uncut and chance.random() < 0.5:
+        return chance.choice((file.safe, *file.uncut))
     if not file.now.startswith(file.safe):
-        return chance.choice((file.safe, file.now))  # it was cut: that has reached the disk or not
+        return file.now
     length = chance.randint(len(file.safe), len(file.now))
     if chance.random() < 0.5:
         length = max(len(file.safe), length - length % 512)

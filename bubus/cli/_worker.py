@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ import attrs
 
 from bubus._bus import EventBus
 from bubus._tree import describe_value, escape
+from bubus._types import MISSING
 from bubus.cli._signals import stop_on_signals
 from bubus.errors import OptionError, ProgramError
 
@@ -73,8 +75,9 @@ def load_bus(target: str) -> EventBus:
     if not (module_name and colon and name):
         raise OptionError(f"{escape(target)} must be module:bus, such as shop.events:bus")
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
-    module = _imported(module_name)
-    found = cast("object", getattr(module, name, None))
+    found = _member(_imported(module_name), name)
+    if inspect.iscoroutinefunction(found):
+        raise OptionError(f"{escape(target)} is async; name a bus, or a plain function that returns one")
     try:
         bus = found() if callable(found) else found
     except Exception as error:
@@ -84,13 +87,23 @@ def load_bus(target: str) -> EventBus:
     return bus
 
 
+def _member(module: ModuleType, name: str) -> object:
+    found = cast("object", getattr(module, name, MISSING))
+    if found is MISSING:
+        raise OptionError(f"the module {escape(module.__name__)} has no {escape(name)}; it was to be the bus")
+    return found
+
+
 def _imported(name: str) -> ModuleType:
+    if name == "__main__":
+        raise OptionError("__main__ is the program bubus itself here; name your program's file, such as app for app.py")
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and f"{name}.".startswith(f"{missing}."):
-            raise OptionError(f"there is no module {escape(name)} here or in this environment") from error
+            hint = f"; write {escape(name.removesuffix('.py'))}" if name.endswith(".py") else ""
+            raise OptionError(f"there is no module {escape(name)} here or in this environment{hint}") from error
         whole = f"the module {escape(name)} cannot be imported (`python -c 'import {escape(name)}'` shows where):"
         raise _failed(whole, error) from error
 

@@ -336,6 +336,7 @@ class Journal:
             file.close()
             with suppress(OSError):
                 self._disk.remove(path)  # the old file goes on, and what is here is not to be read after it
+                self._disk.sync_directory(path.parent)
             raise
         self._seq = len(records)
         self._unwritten.clear()

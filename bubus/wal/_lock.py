@@ -34,15 +34,17 @@ class LogLock:
         """Number of the last full file, remembered although that file may have been moved away."""
 
         try:
-            self.note(_numbers(self._disk.read(self._fd, _LONGEST_NOTE, 0))[1])
+            self.rotated = _numbers(self._disk.read(self._fd, _LONGEST_NOTE, 0))[1]
+            self._write(os.getpid())
         except BaseException:
             self.abandon()
             raise
 
     def note(self, rotated: int) -> None:
-        """Write down who has the lock and how many files are full."""
+        """Write down how many files are full, for good: no number is to be given twice."""
         self.rotated = rotated
         self._write(os.getpid())
+        self._disk.sync(self._fd)
 
     def release(self) -> None:
         """Give the lock back."""

@@ -63,6 +63,7 @@ def _mend_file(disk: Disk, log: Path, path: Path) -> int:
             _move(disk, file, bad, sibling(log, ".corrupt"))
             return len(bad)
         _ = repair(disk, file, MAX_LINE_BYTES)
+        file.sync()
         return 0
     finally:
         file.close()

@@ -152,6 +152,7 @@ class Series:
         if cut and self.file.is_same(failed) and failed.safe < self.file.size:
             keep(self._disk, self.file, failed.safe)
             self.file.cut(failed.safe)
+            self.file.sync()  # else a power cut could bring back what was reported as lost
         if self.file.size:
             self.retire()
         else:
