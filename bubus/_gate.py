@@ -147,12 +147,10 @@ class _Owners:
         semaphore = named(f"{self._key}@{id(owner):#x}")
         try:
             weakref.finalize(owner, self._known.pop, id(owner), None).atexit = False
-        except TypeError:
-            kind = type(owner).__name__
-            raise NotRetryableError(
-                f"{self._key} limits calls per instance, but a {kind} cannot be referenced weakly; add '__weakref__' "
-                + "to its __slots__, or use another semaphore_scope"
-            ) from None
+        except (
+            TypeError
+        ):  # it cannot be referenced weakly; its calls keep owner and semaphore alive, and find it by name
+            return semaphore
         self._known[id(owner)] = semaphore
         return semaphore
 

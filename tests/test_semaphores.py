@@ -458,20 +458,47 @@ async def test_a_method_that_is_defined_outside_its_class_is_one() -> None:
         assert inside.peak == 2
 
 
-async def test_R52_an_owner_that_cannot_be_known_is_an_error() -> None:
-    """An instance that cannot be referenced weakly, or a call without one, is refused in clear words."""
+class Slotted:
+    """Cannot be referenced weakly."""
 
-    class Slotted:
-        __slots__ = ()
+    __slots__ = ("inside",)
 
-        @retry(semaphore_limit=1, semaphore_scope="self")
-        async def method(self) -> None:
-            pass
+    def __init__(self) -> None:
+        self.inside = Inside()
 
-    with pytest.raises(NotRetryableError, match="add '__weakref__' to its __slots__"):
-        await Slotted().method()
+    @retry(retries=0, semaphore_limit=1, semaphore_scope="self")
+    async def stay(self) -> None:
+        """Be inside, alone for this instance."""
+        await self.inside.stay()
+
+
+@pytest.mark.virtual_time
+async def test_R52_an_owner_that_cannot_be_referenced_weakly_has_its_limit_too() -> None:
+    """An instance with __slots__, or a text where a plain function is limited; nothing is left when it is done."""
+    before, inside = len(SEMAPHORES), Inside()
+
+    async def fetch(url: str) -> None:
+        assert url
+        await inside.stay()
+
+    with pytest.warns(UserWarning, match="fetch is none"):
+        limited = retry(retries=0, semaphore_limit=1, semaphore_scope="self")(fetch)
+    url, other = "http://a", "http://b"
+    await asyncio.gather(limited(url), limited(url))
+    assert inside.peak == 1
+    await asyncio.gather(limited(url), limited(other))
+    assert (inside.peak, inside.total) == (2, 4)
+
+    one = Slotted()
+    await asyncio.gather(one.stay(), one.stay(), Slotted().stay())
+    assert (one.inside.peak, one.inside.total) == (1, 2)
+    assert len(SEMAPHORES) == before
+
+
+async def test_R52_a_call_without_its_owner_is_an_error() -> None:
+    """It is refused in clear words."""
     with pytest.raises(NotRetryableError, match="needs its instance or class as first positional argument"):
-        await Slotted.method(self=Slotted())
+        await Slotted.stay(self=Slotted())
 
 
 def test_R52_semaphores_outlive_their_loops() -> None:
