@@ -198,7 +198,7 @@ def _lives(pid: int) -> bool:
         ("nowhere_at_all:bus", "nats://127.0.0.1:1", "there is no module nowhere_at_all"),
         ("json:dumps_", "nats://127.0.0.1:1", "the module json has no dumps_"),
         ("__main__:bus", "nats://127.0.0.1:1", "such as app for app.py"),
-        ("shop.py:bus", "nats://127.0.0.1:1", "there is no module shop.py here or in this environment; write shop"),
+        ("shop.py:bus", "nats://127.0.0.1:1", "shop.py is a file; name the module, shop"),
         ("tests.test_cli_worker:later_bus", "nats://127.0.0.1:1", "later_bus is async"),
         ("bubus:__all__", "nats://127.0.0.1:1", "not an EventBus"),
         ("tests.test_cli_worker:nothing", "http://x", "has no nothing"),

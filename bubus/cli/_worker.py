@@ -95,6 +95,8 @@ def _member(module: ModuleType, name: str) -> object:
 
 
 def _imported(name: str) -> ModuleType:
+    if name.endswith(".py"):  # before anything is run: Python would look for a module py in a package of that name
+        raise OptionError(f"{escape(name)} is a file; name the module, {escape(name.removesuffix('.py'))}")
     if name == "__main__":
         raise OptionError("__main__ is the program bubus itself here; name your program's file, such as app for app.py")
     try:
@@ -102,8 +104,7 @@ def _imported(name: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and f"{name}.".startswith(f"{missing}."):
-            hint = f"; write {escape(name.removesuffix('.py'))}" if name.endswith(".py") else ""
-            raise OptionError(f"there is no module {escape(name)} here or in this environment{hint}") from error
+            raise OptionError(f"there is no module {escape(name)} here or in this environment") from error
         whole = f"the module {escape(name)} cannot be imported (`python -c 'import {escape(name)}'` shows where):"
         raise _failed(whole, error) from error
 
