@@ -147,9 +147,7 @@ class _Owners:
         semaphore = named(f"{self._key}@{id(owner):#x}")
         try:
             weakref.finalize(owner, self._known.pop, id(owner), None).atexit = False
-        except (
-            TypeError
-        ):  # it cannot be referenced weakly; its calls keep owner and semaphore alive, and find it by name
+        except TypeError:  # it cannot be referenced weakly: its calls keep both alive, and find the semaphore by name
             return semaphore
         self._known[id(owner)] = semaphore
         return semaphore

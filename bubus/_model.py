@@ -565,10 +565,8 @@ class EventModel(EventShape, metaclass=EventMeta):
             for name, value in {**public(self), **computed(self)}.items()
             if name not in hidden
         ]
-        number = str(
-            namespace_of(self).get("event_id", "?")
-        )  # an __init__ of a user may not have called that of events
-        return f"{type(self).__name__}#{escape(number[-4:])}({', '.join(shown)})"
+        event_id = str(namespace_of(self).get("event_id", "?"))  # an own __init__ may have made no event of it
+        return f"{type(self).__name__}#{escape(event_id[-4:])}({', '.join(shown)})"
 
 
 @final

@@ -243,8 +243,9 @@ def accepted_state(event: AnyEvent) -> EventState:
     """
     state = state_of(event)
     if state is None or (state.loop is NO_LOOP and state.status != "completed"):
+        kind: object = vars(event).get("event_type", type(event).__name__)  # its constructor may not have been called
         raise NotDispatchedError(
-            f"{type(event).__event_type__!r} was not dispatched on any bus, so nobody would complete it: "
+            f"{kind!r} was not dispatched on any bus, so nobody would complete it: "
             + "await bus.dispatch(event) instead"
         )
     return state
