@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 import attrs
 
+from bubus._narrow import namespace_of
 from bubus.errors import NotDispatchedError
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def accepted_state(event: AnyEvent) -> EventState:
     """
     state = state_of(event)
     if state is None or (state.loop is NO_LOOP and state.status != "completed"):
-        kind: object = vars(event).get("event_type", type(event).__name__)  # its constructor may not have been called
+        kind = namespace_of(event).get("event_type", type(event).__name__)  # its constructor may not have been called
         raise NotDispatchedError(
             f"{kind!r} was not dispatched on any bus, so nobody would complete it: "
             + "await bus.dispatch(event) instead"
