@@ -590,7 +590,7 @@ class EventBus(OlderBus):
             OptionError: If *timeout* is negative.
             OptionTypeError: If it is no number.
             WaitTimeout: After *timeout* seconds (a TimeoutError).
-            DeadlockError: Inside a handler that this bus waits for.
+            DeadlockError: Inside a handler that this bus, or a handler of it, waits for.
             WrongLoopError: If the bus runs in another loop.
         """
         call = live_call()
@@ -603,7 +603,7 @@ class EventBus(OlderBus):
         clock = asyncio.timeout(checked_timeout(timeout))
         try:
             async with clock:
-                await self._scheduler.until_idle()
+                await (self._scheduler.until_idle() if call is None else self._scheduler.until_idle_inside())
         except TimeoutError:
             if not clock.expired():
                 raise

@@ -33,7 +33,7 @@ from bubus._statistics import Statistics
 from bubus._steps import PROCESS_EVENT, STEP, drive, is_driven
 from bubus._tasks import leave, spawn
 from bubus._tree import escape
-from bubus._waiting import unblock_rest
+from bubus._waiting import unblock_rest, waiting_for_handlers
 from bubus.errors import (
     AlreadyDispatchedError,
     BusClosed,
@@ -708,6 +708,18 @@ class Scheduler:
         # Overridden methods are waited for too, but not by themselves, and not when all is cut off.
         inside = is_driven(self)
         await self._until(lambda: self._is_idle_but(spared) and (inside or not self._drivers or self._cuts > 0))
+
+    async def until_idle_inside(self) -> None:
+        """
+        Do what `until_idle` does in a handler of another bus, which is known to wait for one event after another.
+
+        Raises:
+            DeadlockError: If one of them waits for that handler.
+        """
+        while (share := next(chain(self._running, self._queue), None)) is not None:
+            with waiting_for_handlers(share):
+                await self.until_done(share)
+        await self.until_idle()
 
     async def until_free(self) -> None:
         """Wait until no handler runs."""

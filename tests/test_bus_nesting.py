@@ -343,6 +343,59 @@ async def test_waiting_for_the_own_bus_raises() -> None:
     assert await bus.dispatch(Child()).event_result() == "idle"
 
 
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("begun", [False, True], ids=["queued", "begun"])
+async def test_waiting_for_another_bus_lets_the_own_one_run_what_that_waits_for(begun: bool) -> None:
+    """A handler far below has queued a child on the bus whose handler waits for the other bus to be idle."""
+    bus, other, third = EventBus(), EventBus(), EventBus()
+
+    async def look_at_other(event: Parent) -> str:
+        child = other.dispatch(Child(event_timeout=None))
+        await asyncio.sleep(2 if begun else 0)
+        await other.wait_until_idle()
+        return child.event_status
+
+    async def ask_the_third(event: Child) -> str:
+        far = third.dispatch(Chain(left=1, event_timeout=None))
+        await asyncio.sleep(1)
+        await far
+        return "child"
+
+    def leave_a_child(event: Chain) -> int:
+        bus.dispatch(Unrelated())
+        return 0
+
+    bus.on(Parent, look_at_other)
+    bus.on(Unrelated, lambda event: "at last")
+    other.on(Child, ask_the_third)
+    third.on(Chain, leave_a_child)
+    parent = bus.dispatch(Parent(event_timeout=None))
+    assert await asyncio.wait_for(parent.event_result(), 60) == "completed"
+
+
+@pytest.mark.virtual_time
+async def test_handlers_that_wait_for_each_others_buses_are_a_deadlock() -> None:
+    """The second of two gets the error, and the first goes on."""
+    bus, other = EventBus(), EventBus()
+
+    async def look_at_other(event: Parent) -> str:
+        await asyncio.sleep(1)
+        await other.wait_until_idle()
+        return "parent"
+
+    async def look_at_bus(event: Child) -> str:
+        await asyncio.sleep(2)
+        await bus.wait_until_idle()
+        return "child"
+
+    bus.on(Parent, look_at_other)
+    other.on(Child, look_at_bus)
+    parent, child = bus.dispatch(Parent(event_timeout=None)), other.dispatch(Child(event_timeout=None))
+    assert await asyncio.wait_for(parent.event_result(), 60) == "parent"
+    [result] = (await child).event_results.values()
+    assert isinstance(result.error, DeadlockError)
+
+
 async def test_stop_inside_a_handler_does_not_wait_for_it() -> None:
     """A handler may stop its own bus: stop returns, and everything settles."""
     bus = EventBus()
