@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import attrs
 
-from bubus._call import NO_SHARE, Call
+from bubus._call import Call
 from bubus._context import enter
 from bubus._event import is_event
 from bubus._state import DONE, Share, state_of
@@ -221,7 +221,7 @@ def _never_started(call: Call, awaitable: Awaitable[object] | None, task: asynci
     if call.live and task.cancelled():
         if inspect.iscoroutine(awaitable):
             awaitable.close()
-        _ended_with(call, asyncio.CancelledError())
+        _ended_with(call, asyncio.CancelledError(), call.event)
 
 
 async def _run(call: Call, function: Callable[..., Awaitable[object]], event: AnyEvent) -> None:
@@ -231,20 +231,20 @@ async def _run(call: Call, function: Callable[..., Awaitable[object]], event: An
     try:
         value = await function(event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
-        _ended_with(call, _without_own_frames(error))
+        _ended_with(call, _without_own_frames(error), event)
     else:
         if call.cut is None:
             _settle(call, value)
         else:
-            _ended_late(call)
+            _ended_late(call, event)
 
 
-def _ended_late(call: Call) -> None:
-    logger.warning("%s returned a value after it was cancelled; the value is dropped", _title(call))
+def _ended_late(call: Call, event: AnyEvent) -> None:
+    logger.warning("%s returned a value after it was cancelled; the value is dropped", _title(call, event))
     _settle_cut(call)
 
 
-def _ended_with(call: Call, error: BaseException) -> None:
+def _ended_with(call: Call, error: BaseException, event: AnyEvent) -> None:
     if call.live and isinstance(error, asyncio.CancelledError):
         call.share.runner.cut_off_if_ending()
     if call.live and call.cut is None:
@@ -253,7 +253,7 @@ def _ended_with(call: Call, error: BaseException) -> None:
         _settle(call, error=error)
         return
     if not isinstance(error, asyncio.CancelledError | GeneratorExit):
-        logger.warning("%s raised after it was cancelled: %s", _title(call), describe_error(error))
+        logger.warning("%s raised after it was cancelled: %s", _title(call, event), describe_error(error))
     _settle_cut(call)
 
 
@@ -326,9 +326,9 @@ def _time_out(call: Call) -> None:
     cut(call, error, call.share.runner.options.cancel_grace)
 
 
-def _title(call: Call) -> str:
-    kind = "an event" if call.share is NO_SHARE else escape(call.event.event_type)
-    bus = escape(call.eventbus_name)
+def _title(call: Call, event: AnyEvent | None = None) -> str:
+    """Say which handler it is; of one that has been left behind only its task still knows the *event*."""
+    kind, bus = escape((call.event if event is None else event).event_type), escape(call.eventbus_name)
     return f"handler {escape(call.handler_name)} of {kind}#{call.event_id[-4:]} on bus {bus}"
 
 

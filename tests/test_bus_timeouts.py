@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -648,6 +649,30 @@ async def test_R26_cleanup_within_the_grace_is_waited_for() -> None:
     bus.on(Job, tidy)
     await bus.dispatch(Job(event_timeout=1))
     assert seen == ["tidied up"]
+
+
+@pytest.mark.parametrize(("answer", "told"), [("value", "returned a value"), (LookupError("late"), "raised")])
+async def test_R26_what_an_abandoned_handler_came_to_names_its_event(
+    caplog: pytest.LogCaptureFixture, answer: str | Exception, told: str
+) -> None:
+    """The event is complete by then, but its type is still in the message."""
+    bus = EventBus(cancel_grace=0.2)
+    release = asyncio.Event()
+
+    async def stubborn(event: Job) -> str:
+        while not release.is_set():
+            with suppress(asyncio.CancelledError):
+                await release.wait()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    bus.on(Job, stubborn)
+    event = await bus.dispatch(Job(event_timeout=1))
+    release.set()
+    await turns()
+    last = caplog.records[-1].getMessage()
+    assert last.startswith(f"handler stubborn of Job#{event.event_id[-4:]} on bus {bus.name} {told} after it was")
 
 
 async def test_R26_stubborn_parallel_handlers_share_one_grace() -> None:

@@ -382,7 +382,12 @@ def test_replay_exits_with_1_where_something_failed(path: Path, app: str) -> Non
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("bus", "module:bus"), ("none:bus", "no module"), ("{}:none", "has no none"), ("{}:seen", "not an EventBus")],
+    [
+        ("bus", "module:bus"),
+        ("none:bus", "no module"),
+        ("{}:none", "has no none; its buses are bus"),
+        ("{}:seen", "not an EventBus"),
+    ],
 )
 def test_replay_says_what_is_wrong_with_an_app(path: Path, app: str, name: str, why: str) -> None:
     """Exit code 2 and the reason."""

@@ -183,6 +183,11 @@ async def later_bus() -> EventBus:
     return EventBus()
 
 
+def bus_of_later() -> object:
+    """Return what has to be awaited."""
+    return later_bus()
+
+
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -196,10 +201,14 @@ def _lives(pid: int) -> bool:
     [
         ("shop", "nats://127.0.0.1:1", "must be module:bus"),
         ("nowhere_at_all:bus", "nats://127.0.0.1:1", "there is no module nowhere_at_all"),
-        ("json:dumps_", "nats://127.0.0.1:1", "the module json has no dumps_"),
+        ("json:dumps_", "nats://127.0.0.1:1", "the module json has no dumps_; name what is an EventBus there"),
         ("__main__:bus", "nats://127.0.0.1:1", "such as app for app.py"),
         ("shop.py:bus", "nats://127.0.0.1:1", "shop.py is a file; name the module, shop"),
+        ("./src/shop/events.py:bus", "nats://127.0.0.1:1", "name the module, src.shop.events"),
+        ("/srv/shop.py:bus", "nats://127.0.0.1:1", "name the module, shop"),
+        ("..:bus", "nats://127.0.0.1:1", ".. is no module; name the module, shop.events for shop/events.py"),
         ("tests.test_cli_worker:later_bus", "nats://127.0.0.1:1", "later_bus is async"),
+        ("tests.test_cli_worker:bus_of_later", "nats://127.0.0.1:1", "bus_of_later is async"),
         ("bubus:__all__", "nats://127.0.0.1:1", "not an EventBus"),
         ("tests.test_cli_worker:nothing", "http://x", "has no nothing"),
         ("tests.test_cli_worker:some_bus", "http://u:secret@x", "begins with one of nats, tls, redis, rediss, unix"),

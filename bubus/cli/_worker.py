@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 import attrs
@@ -71,17 +72,18 @@ def load_bus(target: str) -> EventBus:
         OptionError: If there is none.
         ProgramError: If the module, or what should return the bus, raises.
     """
-    module_name, colon, name = target.partition(":")
+    module_name, colon, name = target.rpartition(":")
     if not (module_name and colon and name):
         raise OptionError(f"{escape(target)} must be module:bus, such as shop.events:bus")
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m` does
     found = _member(_imported(module_name), name)
-    if inspect.iscoroutinefunction(found):
-        raise OptionError(f"{escape(target)} is async; name a bus, or a plain function that returns one")
     try:
         bus = found() if callable(found) else found
     except Exception as error:
         raise _failed(f"{escape(target)} raised", error) from error
+    if inspect.iscoroutine(bus):
+        bus.close()
+        raise OptionError(f"{escape(target)} is async; name a bus, or a plain function that returns one")
     if not isinstance(bus, EventBus):
         raise OptionError(f"{escape(target)} is {describe_value(bus)}, not an EventBus or what returns one")
     return bus
@@ -90,15 +92,22 @@ def load_bus(target: str) -> EventBus:
 def _member(module: ModuleType, name: str) -> object:
     found = cast("object", getattr(module, name, MISSING))
     if found is MISSING:
-        raise OptionError(f"the module {escape(module.__name__)} has no {escape(name)}; it was to be the bus")
+        members = cast("dict[str, object]", vars(module))
+        buses = ", ".join(escape(other) for other, value in members.items() if isinstance(value, EventBus))
+        raise OptionError(
+            f"the module {escape(module.__name__)} has no {escape(name)}; "
+            + (f"its buses are {buses}" if buses else "name what is an EventBus there, or a function that returns one")
+        )
     return found
 
 
 def _imported(name: str) -> ModuleType:
-    if name.endswith(".py"):  # before anything is run: Python would look for a module py in a package of that name
-        raise OptionError(f"{escape(name)} is a file; name the module, {escape(name.removesuffix('.py'))}")
     if name == "__main__":
         raise OptionError("__main__ is the program bubus itself here; name your program's file, such as app for app.py")
+    # before anything is run: of app.py Python would run app, and then look for a module py in it
+    if name.endswith(".py") or not all(map(str.isidentifier, name.split("."))):
+        kind = "a file" if name.endswith(".py") else "no module"
+        raise OptionError(f"{escape(name)} is {kind}; name the module, {escape(_module_of(name))}")
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -107,6 +116,13 @@ def _imported(name: str) -> ModuleType:
             raise OptionError(f"there is no module {escape(name)} here or in this environment") from error
         whole = f"the module {escape(name)} cannot be imported (`python -c 'import {escape(name)}'` shows where):"
         raise _failed(whole, error) from error
+
+
+def _module_of(file: str) -> str:
+    """Return what the module in *file* may be called, seen from the working directory."""
+    path = PurePath(file.removesuffix(".py"))
+    names = [part.strip(".") for part in (path.parts[-1:] if path.is_absolute() else path.parts)]
+    return ".".join(filter(str.isidentifier, names)) or "shop.events for shop/events.py"
 
 
 def _failed(what: str, error: BaseException) -> ProgramError:
