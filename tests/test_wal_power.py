@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from bubus.errors import LogOpenError
 from bubus.wal import WriteAheadLog, records
 from bubus.wal._appender import Untrusted
 from bubus.wal._journal import Journal
 from bubus.wal._names import rotated
 from tests.test_wal_journal import accept, complete, left
 from tests.until import until
-from tests.wal_faults import Acks, Crash, Plan, PowerDisk, lay_out, log_on, parts
+from tests.wal_faults import Acks, Crash, FaultDisk, Plan, PowerDisk, lay_out, log_on, parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -291,22 +292,62 @@ async def test_a_journal_that_could_not_be_compacted_leaves_nothing_behind(
         assert files.keys() == {"events.jsonl.journal"}
 
 
-@pytest.mark.real_time
-async def test_a_file_number_is_not_given_twice(tmp_path: Path) -> None:
-    """A full file that was moved away leaves its number in the lock's file, which is synced before it is used."""
-    disk, acks = PowerDisk(), Acks()
-    path = tmp_path / "log" / "events.jsonl"
-    log = log_on(disk)(path, rotate_bytes=700)
-    while not rotated(path):
+async def _rotate(log: WriteAheadLog, acks: Acks) -> list[Path]:
+    """Add lines until there is a full file, and return what there is then."""
+    while not (full := [file for _, file in rotated(log.path)]):
         acks.add(log, str(len(acks.good)))
         await log.drain()
-    lock = disk.safe_names[path.with_name("events.jsonl.lock")]
-    home = tmp_path / "after"
-    lay_out(home, {"events.jsonl.lock": lock.safe})
+    return full
+
+
+@pytest.mark.real_time
+async def test_a_file_number_is_not_given_twice(tmp_path: Path) -> None:
+    """
+    A full file that was moved away leaves its number in the lock's file, whatever a power cut leaves of that.
+
+    It is synced before the number is used, and from then on it is there at every moment: also after the next process
+    has opened and closed the log.
+    """
+    disk, path = PowerDisk(), tmp_path / "log" / "events.jsonl"
+    log = log_on(disk)(path, rotate_bytes=700)
+    (first,) = await _rotate(log, Acks())
+    lock, notes = disk.names[path.with_name("events.jsonl.lock")], set[bytes]()
+
+    def look() -> None:
+        notes.update({lock.safe, lock.now, *lock.past})
+
+    first.unlink()
+    look()
+    disk.before_step = look
     log.close()
-    second = WriteAheadLog(home / "events.jsonl", rotate_bytes=700)
-    while not rotated(home / "events.jsonl"):
-        acks.add(second, str(len(acks.good)))
-        await second.drain()
-    second.close()
-    assert [number for number, _ in rotated(home / "events.jsonl")] == [2]
+    log_on(disk)(path, rotate_bytes=700).close()
+    look()
+    assert len(notes) > 1
+    for number, note in enumerate(notes):
+        home = tmp_path / str(number)
+        lay_out(home, {"events.jsonl.lock": note})
+        second = WriteAheadLog(home / "events.jsonl", rotate_bytes=700)
+        assert [file.name for file in await _rotate(second, Acks())] == ["events.jsonl.000002"]
+        second.close()
+
+
+async def test_a_full_disk_does_not_take_the_file_numbers(tmp_path: Path) -> None:
+    """What the lock's file says outlives any call that fails while the log is opened."""
+    path = tmp_path / "events.jsonl"
+    log = WriteAheadLog(path, rotate_bytes=700)
+    (first,) = await _rotate(log, Acks())
+    log.close()
+    first.unlink()
+    refused, disk = 0, FaultDisk()
+    while True:
+        disk.plan = Plan("*", disk.calls["*"] + refused + 1, errno.ENOSPC)
+        try:
+            log = log_on(disk)(path, rotate_bytes=700)
+        except LogOpenError:
+            refused += 1
+        else:
+            break
+    disk.plan = None
+    assert refused
+    assert [file.name for file in await _rotate(log, Acks())] == ["events.jsonl.000002"]
+    log.close()

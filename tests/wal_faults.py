@@ -86,6 +86,16 @@ class FaultDisk(Disk):
             self._step("create")
             return self._opened(super().create(path), path)
 
+    def hold(self, path: Path) -> int:
+        with self.lock_of_all:
+            self._step("open")
+            return self._opened(super().hold(path), path)
+
+    def overwrite(self, fd: int, data: bytes) -> None:
+        with self.lock_of_all:
+            self._step("write")
+            super().overwrite(fd, data)
+
     def close(self, fd: int) -> None:
         with self.lock_of_all:
             if fd in self.fds:
@@ -158,8 +168,8 @@ class _File:
     safe: bytes = b""
     """What is on the disk for certain."""
 
-    uncut: tuple[bytes, ...] = ()
-    """What it was before each cut since then: a power cut may undo that."""
+    past: tuple[bytes, ...] = ()
+    """What it was before each cut, or write over it, since then: a power cut may undo that."""
 
 
 @attrs.frozen
@@ -209,6 +219,22 @@ class PowerDisk(FaultDisk):
             self._change(_Change(path, path, file))
             return fd
 
+    def hold(self, path: Path) -> int:
+        with self.lock_of_all:
+            is_new = self.look(path) is None
+            fd = super().hold(path)
+            if is_new:
+                self._change(_Change(path, path, _File()))
+            self.files[fd] = self.names[path]
+            return fd
+
+    def overwrite(self, fd: int, data: bytes) -> None:
+        with self.lock_of_all:
+            super().overwrite(fd, data)
+            file = self.files[fd]
+            file.past += (file.now,)
+            file.now = data + file.now[len(data) :]
+
     def write(self, fd: int, data: bytes | memoryview) -> int:
         with self.lock_of_all:
             written = super().write(fd, data)
@@ -219,14 +245,14 @@ class PowerDisk(FaultDisk):
         with self.lock_of_all:
             super().truncate(fd, size)
             file = self.files[fd]
-            file.uncut += (file.now,)
+            file.past += (file.now,)
             file.now = file.now[:size]
 
     def sync(self, fd: int) -> None:
         file = self.files[fd]
-        begun, cuts = file.now, len(file.uncut)
+        begun, undone = file.now, len(file.past)
         super().sync(fd)
-        file.safe, file.uncut = begun, file.uncut[cuts:]
+        file.safe, file.past = begun, file.past[undone:]
 
     def rename(self, source: Path, target: Path) -> None:
         with self.lock_of_all:
@@ -261,7 +287,7 @@ class PowerDisk(FaultDisk):
         """
         for kept in product((False, True), repeat=len(self.changes)):
             names = {path.name: file for path, file in self._names_with(kept).items() if path.suffix != ".lock"}
-            for contents in product(*({file.safe, file.now, *file.uncut} for file in names.values())):
+            for contents in product(*({file.safe, file.now, *file.past} for file in names.values())):
                 yield dict(zip(names, contents, strict=True))
 
     def _names_with(self, kept: Sequence[bool]) -> dict[Path, _File]:
@@ -290,8 +316,8 @@ def lay_out(home: Path, files: Mapping[str, bytes]) -> None:
 
 def _remainder(file: _File, chance: random.Random) -> bytes:
     """Return what is left of a file: some first part of what was not synced, and maybe zeros up to its size."""
-    if file.uncut and chance.random() < 0.5:
-        return chance.choice((file.safe, *file.uncut))
+    if file.past and chance.random() < 0.5:
+        return chance.choice((file.safe, *file.past))
     if not file.now.startswith(file.safe):
         return file.now
     length = chance.randint(len(file.safe), len(file.now))

@@ -58,6 +58,15 @@ class Disk:
         """Make a file that must not exist yet, and open it for appending and reading."""
         return os.open(path, _EVERYWHERE | os.O_APPEND | os.O_CREAT | os.O_EXCL, PRIVATE)
 
+    def hold(self, path: Path) -> int:
+        """Open a file to lock it and to write over it; it is made if it is missing."""
+        return os.open(path, _EVERYWHERE | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), PRIVATE)
+
+    def overwrite(self, fd: int, data: bytes) -> None:
+        """Write over the beginning of a file that `hold` has opened; less than a sector is written whole or not."""
+        _ = os.lseek(fd, 0, os.SEEK_SET)
+        _ = os.write(fd, data)
+
     def write(self, fd: int, data: bytes | memoryview) -> int:
         """Append and return how many bytes were taken, which may be fewer than given."""
         return os.write(fd, data)

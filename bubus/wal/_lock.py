@@ -61,7 +61,7 @@ class LogLock:
 
     def _acquire(self) -> int:
         while True:
-            fd = self._open()
+            fd = self._disk.hold(self._path)
             try:
                 if self._take(fd):
                     return fd
@@ -74,16 +74,6 @@ class LogLock:
         if not self._disk.lock(fd):
             raise self._locked(fd)
         return self._is_current(fd)
-
-    def _open(self) -> int:
-        try:
-            return self._disk.open(self._path)
-        except FileNotFoundError:
-            pass
-        try:
-            return self._disk.create(self._path)
-        except FileExistsError:
-            return self._disk.open(self._path)
 
     def _is_current(self, fd: int) -> bool:
         there, ours = self._disk.look(self._path), self._disk.stat(fd)
@@ -100,9 +90,8 @@ class LogLock:
         return error
 
     def _write(self, pid: int) -> None:
-        self._disk.truncate(self._fd, 0)
-        note = b"%d\n%d\n" % (pid, self.rotated) if self.rotated else b"%d\n" % pid
-        _ = self._disk.write(self._fd, note)
+        # Over what is there, which is as long: were it cut first, a kill or a full disk could leave nothing.
+        self._disk.overwrite(self._fd, b"%-10d\n%-18d\n" % (pid, self.rotated))
 
 
 def noted_rotations(log: Path) -> int | None:
@@ -115,5 +104,5 @@ def noted_rotations(log: Path) -> int | None:
 
 def _numbers(note: bytes) -> tuple[int, int]:
     lines = note.split(b"\n")
-    pid, rotated = (int(line) if line.isdigit() else 0 for line in (*lines, b"", b"")[:2])
+    pid, rotated = (int(line) if line.strip().isdigit() else 0 for line in (*lines, b"", b"")[:2])
     return pid, rotated
