@@ -9,7 +9,8 @@ import attrs
 from bubus._config import KEYS
 from bubus._foreign import translated
 from bubus._marks import Mark, Marked
-from bubus._narrow import namespace_of
+from bubus._narrow import is_class, is_mapping, namespace_of
+from bubus.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,14 +37,26 @@ class Body:
     """Its own settings, from `model_config` and from behind its bases."""
 
 
-def opened(namespace: Mapping[str, object], options: dict[str, object]) -> Body:
-    """Take a class body apart; settings are taken out of *options*, what stands behind the bases."""
+def opened(cls: str, namespace: Mapping[str, object], options: dict[str, object]) -> Body:
+    """
+    Take the body of a class called *cls* apart; settings are taken out of *options*, what stands behind the bases.
+
+    Raises:
+        DefinitionError: If its settings are no dict.
+    """
     values = {name: translated(value) for name, value in namespace.items()}
     marks = {name: value.mark for name, value in values.items() if isinstance(value, Marked)}
     functions = {name: value.function if isinstance(value, Marked) else value for name, value in values.items()}
     behind = {key: options.pop(key) for key in [*options] if key in KEYS}
-    written = cast("Mapping[str, object]", values.get("model_config", {}))
-    return Body(functions, marks, {**written, **behind})
+    return Body(functions, marks, {**_settings(cls, values), **behind})
+
+
+def _settings(cls: str, values: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the settings in a class body."""
+    written = values.get("model_config", {})
+    if not is_mapping(written) or is_class(values.get("Config")):
+        raise DefinitionError(f"{cls}: settings of an event class are written `model_config = ConfigDict(…)`")
+    return cast("Mapping[str, object]", written)
 
 
 def collected_marks(cls: type, own: Mapping[str, Mark]) -> dict[str, Mark]:

@@ -449,11 +449,12 @@ def _level(compiler: Compiler, kinds: Sequence[object]) -> Callable[[], Sequence
     return members
 
 
-def _literal(_: Compiler, annotation: object) -> Validator | None:
+def _literal(compiler: Compiler, annotation: object) -> Validator | None:
     if origin_of(annotation) not in LITERALS:
         return None
     values = list(_literal_values(annotation))
-    return Validator(annotation, f"literal[{','.join(map(repr, values))}]", unions.literal_check(values))
+    check = unions.literal_check(values, written=compiler.mode.base64)
+    return Validator(annotation, f"literal[{','.join(map(repr, values))}]", check)
 
 
 def _literal_values(annotation: object) -> Iterable[object]:

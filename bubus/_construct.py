@@ -48,6 +48,7 @@ _EXTRA: Final = (
     "{cls} has no field {name}, which is kept as an extra; did you mean {meant}? "
     + "Begin a name of your own with something else than event_ or model_"
 )
+_RESULT_TYPE: Final = "what handlers return is said by the class: BaseEvent[…], or `event_result_type = …` in its body"
 _FILE: Final = "<bubus constructor"
 _OWN_FILES: Final = (__file__.removesuffix("_construct.py"), _FILE)
 _CONVERTER: Final[type] = attrs.Converter
@@ -157,6 +158,10 @@ def check_extras(cls: type[EventShape], policy: str, extras: dict[str, object], 
 
 def check_given(cls: type[EventShape], policy: str, extras: dict[str, object], faults: Faults) -> Faults:
     """Do as `check_extras` where a program gives them: it is warned of a name that is nearly one that bubus knows."""
+    kind = extras.get("event_result_type")
+    if not isinstance(kind, str | None):  # a dump has its name there
+        where = fault("value_error", kind, error=ValueError(_RESULT_TYPE)).under("event_result_type")
+        faults = [*(faults or ()), where]
     faults = check_extras(cls, policy, extras, faults)
     for name in extras if faults is None else ():
         meant = _meant(name) if name.startswith(RESERVED_PREFIXES) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import typing
 import weakref
@@ -30,11 +31,13 @@ from bubus._fields import (
     evaluated,
     info_of_attribute,
     own_copy,
+    refuse_hidden,
+    types_in,
     with_own_aliases,
 )
 from bubus._foreign import merged_info
 from bubus._framework import CHECKS, WIRE_NAME, schema_of
-from bubus._generics import Bindings, bindings, parameters_of, substitute
+from bubus._generics import Bindings, bindings, parameters_of, substitute, with_self
 from bubus._marks import ModelValidator
 from bubus._mode import LAX, Mode
 from bubus._narrow import attribute, attrs_fields, is_factory, namespace_of
@@ -211,12 +214,14 @@ def define(cls: type[EventShape], body: Body, version: str | None, frame: FrameT
     _refuse_decorated(cls, namespace)
     parameters = cast("tuple[typing.TypeVar, ...]", namespace.get("__type_params__", ()))
     own: dict[str, object] = {parameter.__name__: parameter for parameter in parameters}
-    scope = Scope(cls.__module__, {**own, cls.__name__: cls}, frame)
     cls.__event_privates__ = private_attributes(cls, namespace)
     known = frozenset({*CHECKS, *(field.name for field in _inherited_fields(cls))})
     declared = declarations(cls, namespace, known)
     for name in declared.keys() & namespace.keys():
         delattr(cls, name)
+    refuse_hidden(cls, {*known, *declared})
+    undeclared = {name: value for name, value in namespace.items() if name not in declared}
+    scope = Scope(cls.__module__, {**own, cls.__name__: cls}, frame, types_in(undeclared))
     blueprint = Blueprint(cls, scope, declared, namespace.get("event_result_type", MISSING))
     blueprint.own_marks, blueprint.marks = body.marks, collected_marks(cls, body.marks)
     cls.__event_blueprint__ = blueprint
@@ -240,7 +245,22 @@ def _cached_names(cls: type) -> frozenset[str]:
 
 def _refuse_decorated(cls: type, namespace: Mapping[str, object]) -> None:
     if "__attrs_attrs__" in namespace or "__dataclass_fields__" in namespace:
-        raise DefinitionError(f"{cls.__qualname__} is an attrs class already, as every event; remove the decorator")
+        raise _decorated(cls)
+
+
+def refuse_decorator(cls: type, name: str) -> None:
+    """
+    Refuse what a decorator puts in a finished class, which would break it.
+
+    Raises:
+        DefinitionError: If *name* is the first that attrs or dataclasses put there.
+    """
+    if name == "__dataclass_fields__" or (name == "__attrs_attrs__" and name in cls.__dict__):
+        raise _decorated(cls)
+
+
+def _decorated(cls: type) -> DefinitionError:
+    return DefinitionError(f"{cls.__qualname__} is an attrs class already, as every event; remove the decorator")
 
 
 def _inherited_fields(cls: type) -> Iterable[attrs.Attribute[object]]:
@@ -313,11 +333,21 @@ def _settle_default(cls: type, name: str, default: object) -> object:
     if default is attrs.NOTHING or is_factory(default):
         return default
     if name not in CHECKS:
-        return own_copy(default)
+        return _own_copy(cls, name, default)
     try:
         return CHECKS[name](default)
     except Invalid as invalid:
         raise DefinitionError(f"{cls.__qualname__}.{name} = {default!r}: {invalid.faults[0].msg}") from None
+
+
+def _own_copy(cls: type, name: str, default: object) -> object:
+    try:
+        return own_copy(default)
+    except (TypeError, copy.Error) as error:
+        raise DefinitionError(
+            f"{cls.__qualname__}.{name}: its default cannot be copied for each event ({error}); write "
+            + "Field(default_factory=…)"
+        ) from error
 
 
 def _complete_or_wait(blueprint: Blueprint) -> None:
@@ -368,8 +398,7 @@ def complete(blueprint: Blueprint) -> None:
     for base in cls.__mro__[1:]:
         if (above := blueprint_of(base)) is not None:
             complete(above)
-    resolve = blueprint.scope.resolve
-    own = {name: resolve(one.annotation) for name, one in blueprint.declared.items() if one.annotation is not MISSING}
+    own = {name: _resolved(blueprint, one) for name, one in blueprint.declared.items() if one.annotation is not MISSING}
     known = bindings(cls, _resolver)
     _set_types(blueprint, own, known)
     blueprint.infos = _infos(blueprint)
@@ -381,6 +410,16 @@ def complete(blueprint: Blueprint) -> None:
     blueprint.scope.frame = None
     blueprint.complete = True
     _PENDING.discard(cls)
+
+
+def _resolved(blueprint: Blueprint, field: Declaration) -> object:
+    """Return the annotation of a field with every string in it evaluated."""
+    try:
+        return blueprint.scope.resolve(field.annotation, field.module)
+    except (SyntaxError, TypeError, ValueError, LookupError) as error:
+        raise DefinitionError(
+            f"{blueprint.cls.__qualname__}.{field.name}: {field.annotation!r} is no type: {error}"
+        ) from error
 
 
 def _resolver(cls: type, argument: object) -> object:
@@ -397,9 +436,10 @@ def _set_types(blueprint: Blueprint, own: Mapping[str, object], known: Bindings)
             found[name] = substitute(annotation, known.get(base, {}))
     found.update(own)
     for field in attrs_fields(cls):
-        object.__setattr__(field, "type", found[field.name])  # as attrs.resolve_types does
+        object.__setattr__(field, "type", with_self(found[field.name], cls))  # as attrs.resolve_types does
     blueprint.types = dict(own)
-    cls.__annotations__ = {**_other_annotations(blueprint), **own}  # where plain msgspec looks, and evaluates all
+    types = {name: with_self(annotation, cls) for name, annotation in own.items()}
+    cls.__annotations__ = {**_other_annotations(blueprint), **types}  # where plain msgspec looks, and evaluates all
 
 
 def _infos(blueprint: Blueprint) -> dict[str, FieldInfo]:

@@ -18,7 +18,16 @@ from bubus._field_info import FieldInfo
 from bubus._foreign import translated
 from bubus._generics import is_class_variable
 from bubus._hints import hint
-from bubus._narrow import attribute, dataclass_fields, is_class, is_dataclass, is_factory, kind_of, namespace_of
+from bubus._narrow import (
+    attribute,
+    dataclass_fields,
+    is_class,
+    is_dataclass,
+    is_dataclass_field,
+    is_factory,
+    kind_of,
+    namespace_of,
+)
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
@@ -55,7 +64,7 @@ def evaluated(
     """
     try:
         return te.get_type_hints(kind, global_names, local_names, include_extras=True)
-    except NameError as error:
+    except (NameError, AttributeError) as error:  # the latter of a module that is just being imported
         raise UnknownName(str(error)) from None
 
 
@@ -68,9 +77,16 @@ class Scope:
     frame: types.FrameType | None = None
     """The code that runs the class statement; let go as soon as all names are found."""
 
-    def resolve(self, annotation: object) -> object:
+    body: Mapping[str, object] = attrs.Factory(dict[str, object])
+    """The types in the class body itself."""
+
+    def resolve(self, annotation: object, module: str | None = None) -> object:
         """
         Return *annotation* with every string in it evaluated.
+
+        Args:
+            annotation: It, as it is written.
+            module: Where it is written, if that is another module than the class'.
 
         Raises:
             UnknownName: If a name does not exist (yet).
@@ -78,14 +94,16 @@ class Scope:
         if is_class(annotation) or annotation is None:
             return annotation
         holder = type("holder", (), {"__annotations__": {"it": annotation}})
-        module = sys.modules.get(self.module)
-        names: dict[str, object] = dict(vars(module)) if module else {}
+        names: dict[str, object] = {}
+        for one in (self.module, module):
+            names |= vars(sys.modules[one]) if one in sys.modules else {}
         return evaluated(holder, names, self._locals())["it"]
 
     def _locals(self) -> dict[str, object]:
         found = dict(self.own)
         for names in reversed(list(_local_names(self.frame))):
             found.update(names)
+        found.update(self.body)
         return found
 
 
@@ -122,11 +140,16 @@ class Declaration:
     info: FieldInfo | None = None
     """What stands behind the ``=``; None if nothing does, or a field of attrs."""
 
+    module: str | None = None
+    """Where a mixin declares it, whose names its annotation uses; None if the class itself does."""
 
-def declared(name: str, annotation: object, default: object) -> Declaration:
+
+def declared(name: str, annotation: object, default: object, module: str | None = None) -> Declaration:
     """Return the declaration of a field with what stands behind the ``=``, MISSING if nothing does."""
+    if is_dataclass_field(default):
+        default = _of_dataclass(default)
     info = info_of(default)
-    return Declaration(name, annotation, source_of(default if info is None else info), info)
+    return Declaration(name, annotation, source_of(default if info is None else info), info, module)
 
 
 def declarations(cls: type, namespace: Mapping[str, object], inherited: frozenset[str]) -> dict[str, Declaration]:
@@ -142,6 +165,11 @@ def declarations(cls: type, namespace: Mapping[str, object], inherited: frozense
         if _is_field(name, annotation, namespace):
             _refuse_name(cls, name, inherited)
             found[name] = declared(name, annotation, namespace.get(name, MISSING))
+        elif name in inherited:
+            raise DefinitionError(
+                f"{cls.__qualname__}.{name} is a field in a base, and cannot become a class variable; give it another "
+                + f"default, `{name}: <type> = …`, or rename it"
+            )
     for name, value in namespace.items():
         if name not in annotations and _replaces_default(cls, name, value, inherited):
             found[name] = declared(name, MISSING, value)
@@ -160,8 +188,33 @@ def _refuse_name(cls: type, name: str, inherited: frozenset[str]) -> None:
             f"{cls.__qualname__}.{name}: names that begin with event_ or model_ are kept for bubus; rename the field"
             + hint(name, inherited)
         )
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise DefinitionError(
+            f"{cls.__qualname__}: no attribute can be called {name!r}; rename the field, with Field(alias={name!r})"
+        )
     if name == "self":
         raise DefinitionError(f"{cls.__qualname__}.self: a field cannot be called like the event itself; rename it")
+
+
+def refuse_hidden(cls: type, names: Iterable[str]) -> None:
+    """
+    Refuse fields whose values could not be kept in the ``__dict__`` of events.
+
+    Raises:
+        DefinitionError: If the class has a property, a slot or the like of that name.
+    """
+    for name in names:
+        owner = next((base for base in cls.__mro__ if name in base.__dict__), None)
+        if owner is not None and hasattr(type(namespace_of(owner)[name]), "__set__"):
+            raise DefinitionError(
+                f"{cls.__qualname__}.{name}: a property or slot of {owner.__qualname__} would hide this field, as "
+                + "events keep theirs in their __dict__; rename one of the two, or leave out the __slots__"
+            )
+
+
+def types_in(namespace: Mapping[str, object]) -> dict[str, object]:
+    """Return the types in a class body, which its annotations may name."""
+    return {name: value for name, value in namespace.items() if is_class(value) or _is_type_form(value)}
 
 
 def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[str]) -> bool:
@@ -178,7 +231,7 @@ def _replaces_default(cls: type, name: str, value: object, inherited: frozenset[
         )
     if not name.startswith("_") and _is_data(value) and not _is_known(cls, name):
         raise DefinitionError(
-            f"{cls.__qualname__}.{name} has no annotation: write `{name}: {type(value).__name__} = …` for a field, and "
+            f"{cls.__qualname__}.{name} has no annotation: write `{name}: <type> = …` for a field, and "
             + f"`{name}: ClassVar = …` for what all events of the class have in common"
         )
     return False
@@ -191,8 +244,11 @@ def _is_known(cls: type, name: str) -> bool:
 
 def _is_data(value: object) -> bool:
     """Tell whether a value may be meant as the default of a field: it is no function, type or module."""
-    kind = type(value)
-    return not (_is_method(value) or isinstance(value, types.ModuleType) or kind.__module__ in _OF_TYPE_FORMS)
+    return not (_is_method(value) or isinstance(value, types.ModuleType) or _is_type_form(value))
+
+
+def _is_type_form(value: object) -> bool:
+    return type(value).__module__ in _OF_TYPE_FORMS
 
 
 def _is_method(value: object) -> bool:
@@ -210,19 +266,21 @@ def _mixed_in(base: type, inherited: frozenset[str]) -> Iterable[Declaration]:
         return
     for name, annotation in te.get_annotations(base, format=te.Format.FORWARDREF).items():
         if name not in inherited and _is_field(name, annotation, base.__dict__):
-            yield declared(name, annotation, translated(_mixed_in_default(base, name)))
+            yield declared(name, annotation, translated(_mixed_in_default(base, name)), base.__module__)
 
 
 def _mixed_in_default(base: type, name: str) -> object:
     if not is_dataclass(base):
         return namespace_of(base).get(name, MISSING)
-    field = next((field for field in dataclass_fields(base) if field.name == name), None)
-    if field is None:
-        return MISSING
+    return next((field for field in dataclass_fields(base) if field.name == name), MISSING)
+
+
+def _of_dataclass(field: dataclasses.Field[object]) -> object:
+    """Return the default that a field of dataclasses describes."""
     if field.default_factory is not dataclasses.MISSING:
-        return _attrs_field(factory=field.default_factory)
+        return _attrs_field(factory=field.default_factory, repr=field.repr)
     default = attribute(field, "default")
-    return MISSING if default is dataclasses.MISSING else default
+    return _attrs_field(default=attrs.NOTHING if default is dataclasses.MISSING else default, repr=field.repr)
 
 
 def info_of(default: object) -> FieldInfo | None:
@@ -297,8 +355,16 @@ def info_of_attribute(attribute: attrs.Attribute[object]) -> FieldInfo:
 
 
 def own_copy(default: object) -> object:
-    """Return *default* itself if it cannot change, else a factory that makes a copy per instance."""
+    """
+    Return *default* itself if it cannot change, else a factory that makes a copy per instance.
+
+    Raises:
+        TypeError: If it cannot be copied.
+    """
     if isinstance(default, Hashable):
         return default
     make = _EMPTY.get(kind_of(default))
-    return attrs.Factory(lambda: copy.deepcopy(default)) if make is None or default else attrs.Factory(make)
+    if make is not None and not default:
+        return attrs.Factory(make)
+    _ = copy.deepcopy(default)  # the class is to blame, not who makes an event
+    return attrs.Factory(lambda: copy.deepcopy(default))

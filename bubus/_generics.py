@@ -21,6 +21,7 @@ _ROOTS: Final = frozenset[object]((object, Generic, Protocol))
 UNION: Final[object] = attribute(typing, "Union")
 """The older spelling of ``|``, which annotations may have."""
 
+SELF: Final[object] = attribute(typing, "Self")
 UNIONS: Final = frozenset[object]((UNION, types.UnionType))
 LITERALS: Final = frozenset[object]((typing.Literal, te.Literal))
 WRAPPERS: Final = frozenset[object](
@@ -39,6 +40,19 @@ def substitute(annotation: object, mapping: Mapping[object, object]) -> object:
     if not any(parameter in mapping for parameter in parameters):
         return annotation
     return item_of(annotation, tuple(mapping.get(parameter, parameter) for parameter in parameters))
+
+
+def with_self(annotation: object, cls: type) -> object:
+    """Return *annotation* with *cls* in place of ``Self``."""
+    if annotation is SELF:
+        return cls
+    origin, arguments = origin_of(annotation), arguments_of(annotation)
+    if origin in LITERALS or not arguments:
+        return annotation
+    filled = tuple(with_self(argument, cls) for argument in arguments)
+    if all(one is other for one, other in zip(filled, arguments, strict=True)):
+        return annotation
+    return item_of(UNION if origin in UNIONS else origin, filled[0] if len(filled) == 1 else filled)
 
 
 def parameters_of(annotation: object) -> tuple[object, ...]:

@@ -90,6 +90,8 @@ _PLAIN: Final[dict[object, Schema]] = {
     Any: {},
     te.Any: {},
     object: {},
+    typing.Hashable: {},
+    abc.Hashable: {},
     te.LiteralString: {"type": "string"},
 }
 _LISTS: Final = frozenset[object](
@@ -531,7 +533,10 @@ def _object(maker: SchemaMaker, cls: type[EventShape]) -> Schema:
 
 
 def _field(maker: SchemaMaker, cls: type[EventShape], name: str, key: str, info: FieldInfo) -> Schema:
-    base, by_function = _base(maker, cls, name, info)
+    try:
+        base, by_function = _base(maker, cls, name, info)
+    except SchemaError as error:
+        raise SchemaError(f"{cls.__qualname__}.{name}: {error}") from None
     schema = {**titled(base, key), **facts_of(info)}
     if not by_function and info.default_factory is None:
         schema |= default_of(info.default)

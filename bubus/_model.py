@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from abc import ABCMeta
 from datetime import datetime  # noqa: TC003 - named by fields, so looked up at run time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Never, Self, TypeAlias, cast, final
 
@@ -16,7 +17,7 @@ from bubus._codec import as_builtins, validate_json
 from bubus._config import KEYS, title_of
 from bubus._construct import hides_input, is_written, public
 from bubus._copies import construct, copied, fields_set
-from bubus._define import define
+from bubus._define import define, refuse_decorator
 from bubus._dump import Options, dump_value
 from bubus._event_dump import dump_plan
 from bubus._faults import Fault, Invalid, refuse
@@ -114,8 +115,12 @@ _PASS_ON: Final = ("builtins", "typing", "typing_extensions")
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(Field, PrivateAttr, attrs.field))
-class EventMeta(type):
+class EventMeta(ABCMeta):
     """Makes every subclass of `EventModel` an attrs class with a constructor of its own; no decorator is needed."""
+
+    # Events may have abstract bases and methods, but nothing is registered as one: to ask is as fast as of any class.
+    __instancecheck__ = type.__instancecheck__
+    __subclasscheck__ = type.__subclasscheck__
 
     def __new__(
         mcs,
@@ -126,11 +131,13 @@ class EventMeta(type):
         version: str | None = None,
         **options: object,
     ) -> EventMeta:
-        body = opened(namespace, options)
+        frame = _frame_above(1)  # the code that runs the class statement: it knows the names that annotations may use
+        body = opened(name, namespace, options)
+        if frame is not None:  # type("Name", (BaseEvent,), {}) leaves it to what calls type.__new__
+            _ = body.namespace.setdefault("__module__", frame.f_globals.get("__name__"))
         _refuse_options(name, bases, options)
         cls = super().__new__(mcs, name, bases, body.namespace, **options)
-        # The code that runs the class statement knows the names that annotations may use.
-        define(cast("type[EventShape]", cls), body, version, _frame_above(1))
+        define(cast("type[EventShape]", cls), body, version, frame)
         return cls
 
     def __init__(
@@ -144,6 +151,12 @@ class EventMeta(type):
     ) -> None:
         del version
         super().__init__(name, bases, namespace, **options)
+
+    if not TYPE_CHECKING:  # to type checkers a class with it would have any attribute
+
+        def __setattr__(cls, name: str, value: object) -> None:
+            refuse_decorator(cls, name)
+            super().__setattr__(name, value)
 
     @property
     def model_fields(cls) -> Mapping[str, FieldInfo]:

@@ -82,6 +82,11 @@ class Factory(Protocol):
 _FACTORY: Final[type[object]] = type(attrs.Factory(object))
 
 
+def is_dataclass_field(default: object) -> TypeIs[dataclasses.Field[object]]:
+    """Tell whether a default is what `dataclasses.field` returns."""
+    return isinstance(default, dataclasses.Field)
+
+
 def is_factory(default: object) -> TypeIs[Factory]:
     """Tell whether the default of an attrs field is made for each instance."""
     return isinstance(default, _FACTORY)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import attrs
+import msgspec
 
 from bubus._coerce import lax_float, lax_int, lax_str
 from bubus._faults import Fault, Invalid, fail
 from bubus._narrow import attribute, is_mapping, kind_of
 from bubus._types import MISSING, Check
-
-if TYPE_CHECKING:
-    import enum
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -123,10 +122,17 @@ def listing(values: Iterable[object]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def literal_check(values: Sequence[object]) -> Check:
-    """Return a check for one of *values*; the value that comes out is the one from the annotation."""
+def literal_check(values: Sequence[object], *, written: bool) -> Check:
+    """
+    Return a check for one of *values*; the value that comes out is the one from the annotation.
+
+    Args:
+        values: What the annotation lists.
+        written: Whether the check is for what msgspec wrote, where other things stand for members of enums and bytes.
+    """
     exact = {(kind_of(value), value): value for value in values}
-    equal = {value: value for value in values}  # of equal ones, such as 1 and True, the last counts
+    equal = dict(_as_written(values)) if written else {}
+    equal |= {value: value for value in values}  # of equal ones, such as 1 and True, the last counts
     expected = listing(values)
 
     def check(value: object) -> object:
@@ -138,6 +144,14 @@ def literal_check(values: Sequence[object]) -> Check:
         return fail("literal_error", value, expected=expected) if found is MISSING else found
 
     return check
+
+
+def _as_written(values: Iterable[object]) -> Iterable[tuple[object, object]]:
+    """Yield what msgspec writes for those values that are not written as they are, and the values."""
+    for value in values:
+        written: object = msgspec.to_builtins(value) if isinstance(value, enum.Enum | bytes) else None
+        if isinstance(written, str | int | float):
+            yield written, value
 
 
 _BY_MIXIN: Final[tuple[tuple[type, Check], ...]] = ((int, lax_int), (str, lax_str), (float, lax_float))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from typing_extensions import TypedDict, Unpack
@@ -97,13 +98,16 @@ def Field(  # noqa: N802 - pydantic's name
         facts: Aliases, limits and more; see `FieldFacts`.
 
     Raises:
-        DefinitionError: If an argument does not exist, an alias is none, or there are two defaults.
+        DefinitionError: If an argument does not exist, an alias is none, the factory is no function or an async one, or
+            there are two defaults.
     """
     unknown = facts.keys() - _KNOWN
     if unknown:
         raise DefinitionError(f"Field() has no argument {', '.join(sorted(unknown))}; there is {sorted(_KNOWN)}")
     if default is not MISSING and default is not ... and default_factory is not None:
         raise DefinitionError("Field() cannot take both default and default_factory; leave one out")
+    if default_factory is not None and (not callable(default_factory) or iscoroutinefunction(default_factory)):
+        raise DefinitionError(f"default_factory={default_factory!r} must be a function that returns the default")
     if default is not MISSING:
         facts["default"] = MISSING if default is ... else default
     if default_factory is not None:

@@ -139,6 +139,18 @@ class TestRoundTrip:
             name: type(value) for name, value in event.__dict__.items()
         }
 
+    def test_literals_that_json_has_not_come_back(self) -> None:
+        """What stands in JSON for the member of an enum, or for bytes, is read as what was written."""
+
+        class Marked(BaseEvent[None]):
+            member: Literal[Colour.RED, 7]
+            mark: Literal[b"\xff", "x"]
+
+        for event in (Marked(member=Colour.RED, mark=b"\xff"), Marked(member=7, mark="x")):
+            assert decode(encode(event), Marked) == event
+        with pytest.raises(InvalidEvent, match="mark"):
+            decode(encode(event).replace(b'"x"', b'"y"'), Marked)
+
     def test_json_as_pydantic_writes_it_comes_back_too(self) -> None:
         """model_dump_json writes bytes as UTF-8, and model_validate_json reads them so."""
         event = Everything(raw=b"text")

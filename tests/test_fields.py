@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import fractions
 import gc
 import inspect
+import sys
+import threading
 import types
 import weakref
+from abc import ABC, abstractmethod
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Generic, Literal, Self, TypeVar, cast
 
 import attrs
 import msgspec
 import pytest
+from typing_extensions import override
 
 from bubus import AliasChoices, AliasPath, BaseEvent
 from bubus._codec import decode, encode
@@ -22,6 +28,8 @@ from tests.field_kinds import made, new_class
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+Content = TypeVar("Content")
 
 
 def names(cls: type[BaseEvent[Any]]) -> list[str]:
@@ -150,13 +158,84 @@ class TestWhichNamesAreFields:
         with pytest.raises(DefinitionError, match="amount would hide a field"):
             new_class("Derived", Base, amount=property(lambda _: 1))
 
-    def test_a_decorator_is_refused(self) -> None:
-        """An event class is an attrs class already; decorating it makes a second, broken one."""
-        with pytest.raises(DefinitionError, match="remove the decorator"):
+    def test_a_class_variable_may_not_hide_a_field(self) -> None:
+        """An inherited field would still be one, with another value than the class."""
 
-            @attrs.define
-            class Order(BaseEvent[None]):
+        class Base(BaseEvent[None]):
+            amount: int = 3
+
+        with pytest.raises(DefinitionError, match=r"amount is a field in a base.*rename it"):
+
+            class Derived(Base):  # pyright: ignore[reportUnusedClass] - it is refused
+                amount: ClassVar[int] = 1  # pyright: ignore[reportIncompatibleVariableOverride] - the point of it
+
+    def test_what_would_hide_the_value_of_a_field_is_refused(self) -> None:
+        """A property or a slot of the class or of a base: the value would not be dumped, or could not be set."""
+
+        class Counted(BaseEvent[None]):
+            @property
+            def amount(self) -> int:
+                return 3
+
+        @attrs.define
+        class Slotted:
+            amount: int
+
+        for bases, body in (((Counted,), {}), ((Slotted, BaseEvent), {}), ((BaseEvent,), {"__slots__": ("amount",)})):
+            with pytest.raises(DefinitionError, match=r"amount: a property or slot of .* would hide this field"):
+                new_class("Order", *bases, __annotations__={"amount": int}, **body)
+
+    @pytest.mark.parametrize("name", ["class", "two words", ""])
+    def test_a_field_is_a_name(self, name: str) -> None:
+        """Others were a SyntaxError about generated code; the error tells of aliases, which may be anything."""
+        with pytest.raises(DefinitionError, match=f"can be called '{name}'.*alias"):
+            new_class("Order", BaseEvent, __annotations__={name: int})
+
+    @pytest.mark.parametrize("decorate", [attrs.define, attrs.define(slots=False), dataclasses.dataclass])
+    def test_a_decorator_is_refused(self, decorate: Any) -> None:
+        """An event class is an attrs class already; decorating it makes a second, broken one."""
+        with pytest.raises(DefinitionError, match=r"Order is an attrs class already.*remove the decorator"):
+
+            @decorate
+            class Order(BaseEvent[None]):  # pyright: ignore[reportUnusedClass] - it is refused
                 amount: int
+
+    @pytest.mark.parametrize("body", [{"model_config": 3}, {"Config": type("Config", (), {"frozen": True})}], ids=str)
+    def test_settings_in_another_form_are_refused(self, body: dict[str, object]) -> None:
+        """Those of pydantic 1, in a class, would be ignored."""
+        with pytest.raises(DefinitionError, match=r"Order: settings.*model_config = ConfigDict"):
+            new_class("Order", BaseEvent, **body)
+
+    def test_abstract_bases_and_methods_work(self) -> None:
+        """A class with an abstract method makes no events, one that has the method does."""
+
+        class Priced(ABC):
+            @abstractmethod
+            def price(self) -> int: ...
+
+        class Sale(BaseEvent[None], Priced):
+            amount: int = 2
+
+            @override
+            @abstractmethod
+            def price(self) -> int: ...
+
+        class Order(Sale):
+            @override
+            def price(self) -> int:
+                return self.amount
+
+        with pytest.raises(TypeError, match="abstract"):
+            made(Sale)
+        order = Order(amount=3)
+        assert order.price() == 3
+        assert isinstance(order, Priced)
+        assert issubclass(Order, Sale)
+        assert not isinstance(order, type("Other", (Sale,), {}))
+
+    def test_a_class_made_by_a_call_belongs_to_the_calling_module(self) -> None:
+        """So its schema says where it is from, and it can be pickled if its name is there."""
+        assert type("Order", (BaseEvent,), {}).__module__ == __name__
 
 
 class TestDefaults:
@@ -174,6 +253,33 @@ class TestDefaults:
         first.tags.add("y")
 
         assert (second.items, second.prices, second.tags) == ([], {"a": [1]}, {"x"})
+
+    def test_fields_of_dataclasses_are_understood(self) -> None:
+        """`dataclasses.field` says the same as `Field`, as for pydantic; it is not the default itself."""
+
+        class Order(BaseEvent[None]):
+            tags: list[str] = dataclasses.field(default_factory=list[str])
+            level: int = dataclasses.field(default=3, repr=False)
+            amount: int = dataclasses.field()
+
+        first, second = Order(amount=1), Order(amount=2)
+        first.tags.append("x")
+
+        assert (second.tags, second.level) == ([], 3)
+        assert "level" not in repr(first)
+        with pytest.raises(ValidationError, match="amount"):
+            made(Order)
+
+    def test_a_default_that_cannot_be_copied_is_refused(self) -> None:
+        """When the class is made, and not when an event is."""
+        with pytest.raises(DefinitionError, match=r"Order\.locks: its default cannot be copied.*default_factory"):
+            new_class("Order", BaseEvent, __annotations__={"locks": list}, locks=[threading.Lock()])
+
+    @pytest.mark.parametrize("factory", [3, asyncio.sleep], ids=["number", "async"])
+    def test_a_factory_that_makes_no_default_is_refused(self, factory: object) -> None:
+        """Something that cannot be called, and an async function, whose coroutine would be the default."""
+        with pytest.raises(DefinitionError, match=r"default_factory=.* must be a function"):
+            made(Field, default_factory=factory)
 
     def test_factories_are_called_once_per_event(self) -> None:
         """attrs.field(factory=…), Factory(takes_self=True) and Field(default_factory=…) work."""
@@ -447,6 +553,71 @@ class TestNames:
         item = Shop.Item()
 
         assert Shop.Order(item=item).item is item
+
+    def test_types_in_the_body_of_the_event_itself_are_found(self) -> None:
+        """They count before those of the same name around the class, as in Python."""
+
+        class Item:
+            pass
+
+        class Order(BaseEvent[None]):
+            class Item(BaseEvent[None]):
+                amount: int = 1
+
+            Kind = Literal["a", "b"]
+
+            item: Item
+            kind: Kind
+
+        order = made(Order, item={"amount": "3"}, kind="a")
+
+        assert type(order.item) is Order.Item
+        assert order.item is not Item
+        with pytest.raises(ValidationError, match="kind"):
+            made(Order, item={}, kind="c")
+
+    def test_annotations_of_a_mixin_are_read_where_it_is_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The names that its module imports need not be known to that of the event."""
+        module = types.ModuleType("a_module_with_a_mixin")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(
+            "from __future__ import annotations\nfrom decimal import Decimal as Money\nclass Priced:\n    price: Money",
+            vars(module),
+        )
+
+        Order = new_class("Order", module.Priced, BaseEvent)
+
+        assert made(Order, price="1.50").price == fractions.Fraction("1.5")
+        with pytest.raises(ValidationError, match="price"):
+            made(Order, price="much")
+
+    def test_self_is_the_class_of_the_event(self) -> None:
+        """In a subclass and in a generic class that is filled in it is that one, as for pydantic."""
+
+        class Branch(BaseEvent[None], Generic[Content]):
+            item: Content
+            over: Self | None = None
+            under: list[Self] = []  # noqa: RUF012 - copied per event
+            by: Annotated[dict[str, Self | None], "name"] = {}  # noqa: RUF012 - likewise
+
+        class Twig(Branch[int]):
+            pass
+
+        twig = made(Twig, item=1, over={"item": "2"}, under=[{"item": 3}], by={"x": None, "y": {"item": 4}})
+        kinds = [type(one) for one in (twig.over, *twig.under, twig.by["y"])]
+
+        assert kinds == [Twig] * 3
+        assert decode(encode(twig), Twig) == twig
+        with pytest.raises(ValidationError, match=r"under\.0"):
+            made(Twig, item=1, under=[Branch[int](item=1)])
+        with pytest.raises(ValidationError, match=r"under\.0\.item"):
+            made(Branch[int], item=1, under=[{"item": "x"}])
+
+    @pytest.mark.parametrize("annotation", ["int |", "list(int)", "Literal", "Literal[[]]['x']"])
+    def test_an_annotation_that_is_no_type_is_told(self, annotation: str) -> None:
+        """The error names the field."""
+        with pytest.raises(DefinitionError, match=r"Order\.amount.* is no type"):
+            new_class("Order", BaseEvent, __annotations__={"amount": annotation}, __module__=__name__)
 
     def test_names_for_type_checkers_only_are_told(self) -> None:
         """A name imported under TYPE_CHECKING cannot be checked; the error says what to do."""

@@ -466,7 +466,7 @@ class TestResults:
         assert Special.__event_result__("x") == "x"
 
     def test_it_can_be_overridden(self) -> None:
-        """A class attribute event_result_type replaces T."""
+        """A class attribute event_result_type replaces T; an argument would not, so it is refused."""
 
         class Counted(Login):
             event_result_type = int
@@ -476,6 +476,9 @@ class TestResults:
         assert check is not None
         assert check("5") == 5
         assert "event_result_type" not in {field.name for field in attrs.fields(Counted)}
+        with pytest.raises(ValidationError, match=r"event_result_type\n.*BaseEvent\[…\]"):
+            made(Login, username="a", event_result_type=int)
+        assert Login.model_validate(made(Login, username="a").model_dump()).event_result_type is str
 
     def test_a_bad_result_is_told(self) -> None:
         """A value that T does not admit raises ValidationError; None always passes."""
