@@ -106,8 +106,7 @@ def Field(  # noqa: N802 - pydantic's name
         raise DefinitionError(f"Field() has no argument {', '.join(sorted(unknown))}; there is {sorted(_KNOWN)}")
     if default is not MISSING and default is not ... and default_factory is not None:
         raise DefinitionError("Field() cannot take both default and default_factory; leave one out")
-    if default_factory is not None and (not callable(default_factory) or iscoroutinefunction(default_factory)):
-        raise DefinitionError(f"default_factory={default_factory!r} must be a function that returns the default")
+    _check_factory(default_factory)
     if default is not MISSING:
         facts["default"] = MISSING if default is ... else default
     if default_factory is not None:
@@ -141,9 +140,15 @@ def PrivateAttr(  # noqa: N802 - pydantic's name
         init: Always False: tells type checkers that the constructor has no such argument.
 
     Raises:
-        DefinitionError: If there are two defaults.
+        DefinitionError: If there are two defaults, or the factory is no function or an async one.
     """
     del init  # for type checkers only
     if default is not MISSING and default_factory is not None:
         raise DefinitionError("PrivateAttr() cannot take both default and default_factory; leave one out")
+    _check_factory(default_factory)
     return Private(MISSING if default is ... else default, default_factory)
+
+
+def _check_factory(factory: object) -> None:
+    if factory is not None and (not callable(factory) or iscoroutinefunction(factory)):
+        raise DefinitionError(f"default_factory={factory!r} must be a function that returns the default")

@@ -22,11 +22,12 @@ from typing_extensions import override
 
 from bubus import AliasChoices, AliasPath, BaseEvent
 from bubus._codec import decode, encode
-from bubus._words import Field
+from bubus._words import Field, PrivateAttr
 from bubus.errors import DefinitionError, ValidationError
 from tests.field_kinds import made, new_class
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
 Content = TypeVar("Content")
@@ -275,11 +276,12 @@ class TestDefaults:
         with pytest.raises(DefinitionError, match=r"Order\.locks: its default cannot be copied.*default_factory"):
             new_class("Order", BaseEvent, __annotations__={"locks": list}, locks=[threading.Lock()])
 
+    @pytest.mark.parametrize("word", [Field, PrivateAttr])
     @pytest.mark.parametrize("factory", [3, asyncio.sleep], ids=["number", "async"])
-    def test_a_factory_that_makes_no_default_is_refused(self, factory: object) -> None:
+    def test_a_factory_that_makes_no_default_is_refused(self, word: Callable[..., object], factory: object) -> None:
         """Something that cannot be called, and an async function, whose coroutine would be the default."""
         with pytest.raises(DefinitionError, match=r"default_factory=.* must be a function"):
-            made(Field, default_factory=factory)
+            word(default_factory=factory)
 
     def test_factories_are_called_once_per_event(self) -> None:
         """attrs.field(factory=…), Factory(takes_self=True) and Field(default_factory=…) work."""
