@@ -14,6 +14,7 @@ import pytest
 
 from bubus.errors import LogOpenError, LogWriteError
 from bubus.wal import WriteAheadLog, records
+from bubus.wal._names import rotated
 from tests.wal_faults import Acks, FaultDisk, Plan, log_on, parts
 
 if TYPE_CHECKING:
@@ -58,6 +59,27 @@ async def test_E1_E2_a_failed_write_is_undone_and_the_next_one_succeeds(
         assert log.lost_lines == len(acks.errors)
         log.close()
         assert ids(path) == acks.good
+
+
+@pytest.mark.real_time
+async def test_a_full_file_that_cannot_be_deleted_costs_no_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reader holds it on Windows, say: it is reported, and deleted with the next rotation."""
+    path, disk, acks = tmp_path / "events.jsonl", FaultDisk(), Acks()
+    log = log_on(disk)(path, rotate_bytes=300, keep=1)
+    disk.plan = Plan("remove", 1, errno.EACCES, lasting=True)
+    for number in range(6):
+        acks.add(log, str(number))
+        await log.drain()
+    disk.plan = None
+    assert acks.errors == {}
+    assert ids(path) == acks.good
+    assert "events.jsonl.000001 is one more than keep and cannot be deleted now" in caplog.text
+    acks.add(log, "after")
+    await log.drain()
+    log.close()
+    assert [number for number, _ in rotated(path)] == [6]
 
 
 def test_E1_a_full_disk_costs_no_half_line(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bubus.errors import LogDamagedError, LogOpenError, OptionError
 from bubus.wal import WriteAheadLog, records
+from bubus.wal._files import follow
 from tests.wal_faults import parts, seal
 
 if TYPE_CHECKING:
@@ -288,6 +289,50 @@ def test_D4_readers_follow_a_log_that_is_being_rotated(tmp_path: Path) -> None:
             if number % 3 == 0:
                 path.rename(tmp_path / f"events.jsonl.{number:06}")
     assert found == list(range(1, COUNT + 1))
+
+
+def test_D4_a_file_that_is_deleted_while_others_are_read_is_missing_and_no_more(tmp_path: Path) -> None:
+    """What was deleted (`keep`) is reported as missing lines; what was compressed meanwhile is read."""
+    path = write(tmp_path / "events.jsonl", LINES[15:])
+    full = [tmp_path / f"events.jsonl.{number:06}" for number in range(1, 4)]
+    for number, file in enumerate(full):
+        file.write_bytes(b"".join(LINES[5 * number : 5 * number + 5]))
+    found, faults = list[int | None](), list[LogDamagedError]()
+    for record in records(path, faults.append):
+        found.append(record.seq)
+        if record.seq == 2:
+            full[1].unlink()
+            full[2].with_name(full[2].name + ".gz").write_bytes(gzip.compress(full[2].read_bytes()))
+            full[2].unlink()
+    assert found == [*range(1, 6), *range(11, COUNT + 1)]
+    assert [fault.reason.partition(" are")[0] for fault in faults] == ["lines 6 to 10"]
+
+
+def test_D4_a_file_that_is_deleted_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
+    """Even if lines were added, and it got its number and was deleted, since its reader had come to the end."""
+    path, found = write(tmp_path / "events.jsonl", LINES[:5]), list[bytes]()
+    for _, opened in follow(path):
+        found += opened.readlines()
+        if len(found) == 5:
+            with path.open("ab") as file:
+                file.write(b"".join(LINES[5:8]))
+            path.unlink()
+            (tmp_path / "events.jsonl.000002").write_bytes(b"".join(LINES[8:10]))
+            path.write_bytes(b"".join(LINES[10:]))
+    assert found == LINES
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.000001", "events.jsonl.000001.gz"])
+def test_a_file_that_cannot_be_opened_is_an_error_of_ours(tmp_path: Path, name: str) -> None:
+    """Such as a directory of that name, or a link to nothing; the error says which it is."""
+    (tmp_path / name).mkdir()
+    with pytest.raises(LogOpenError, match=rf"cannot be read \(.*{name}'"):
+        list(records(tmp_path / "events.jsonl"))
+    (tmp_path / name).rmdir()
+    (tmp_path / name).symlink_to(tmp_path / "nothing")
+    if name != "events.jsonl":
+        with pytest.raises(LogOpenError, match=rf"cannot be read \(.*{name}'"):
+            list(records(tmp_path / "events.jsonl"))
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bubus.wal._lines import open_bytes
+from bubus.wal._lines import open_bytes, open_log, unreadable
 from bubus.wal._names import rotated
 
 if TYPE_CHECKING:
@@ -19,15 +19,19 @@ def follow(path: Path, last: int = 0) -> Iterator[tuple[Path, BufferedIOBase]]:
     Yield each file of the log, open: first the full ones with a number greater than *last*, then the one at *path*.
 
     That one is yielded again, where reading stopped, when it has got its number meanwhile: lines may have been written
-    to it before.
+    to it before. A full file that is deleted meanwhile is passed over; whoever counts lines will notice.
+
+    Raises:
+        LogOpenError: If a file cannot be opened.
+
     """
     while True:
-        for number, full in _newer(path, last):
+        for number, full, opened in _full(path, last):
             last = number
-            with open_bytes(full) as file:
-                yield full, file
+            with opened:
+                yield full, opened
         try:
-            file = path.open("rb")
+            file = open_log(path)
         except FileNotFoundError:
             if not _newer(path, last):
                 return
@@ -39,9 +43,31 @@ def follow(path: Path, last: int = 0) -> Iterator[tuple[Path, BufferedIOBase]]:
             newer = _newer(path, last)
             if not newer:
                 return
-            if os.path.samestat(os.fstat(file.fileno()), newer[0][1].stat()):
+            if _is_at(file, newer[0][1]):
                 last = newer[0][0]
-                yield path, file
+            yield path, file  # also if it was deleted since
+
+
+def _full(path: Path, last: int) -> Iterator[tuple[int, Path, BufferedIOBase]]:
+    gone: Path | None = None
+    while newer := _newer(path, last):
+        for number, full in newer:
+            try:
+                file = open_bytes(full)
+            except FileNotFoundError as error:
+                if full == gone:
+                    raise unreadable(error, full) from error  # a link to nothing has a name, too
+                gone = full
+                break  # deleted or compressed since we looked
+            last = number
+            yield number, full, file
+
+
+def _is_at(file: BufferedIOBase, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _newer(path: Path, last: int) -> list[tuple[int, Path]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 from typing import TYPE_CHECKING, Final
 
+from bubus.errors import LogOpenError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from io import BufferedIOBase
     from pathlib import Path
 
@@ -15,8 +18,50 @@ _LF: Final = 0x0A
 
 
 def open_bytes(path: Path) -> BufferedIOBase:
-    """Open a plain or ``.gz`` file."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    """
+    Open a full file, plain or ``.gz``.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        LogOpenError: If it cannot be opened.
+
+    """
+    return _opened(_open_gzip if path.suffix == ".gz" else _open_plain, path)
+
+
+def open_log(path: Path) -> BufferedIOBase:
+    """
+    Open the file that is being written, whatever it is called.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        LogOpenError: If it cannot be opened.
+
+    """
+    return _opened(_open_plain, path)
+
+
+def unreadable(error: OSError, path: Path) -> LogOpenError:
+    """Return the error for a file that is there and cannot be opened."""
+    text = f"the file cannot be read ({error.strerror}); check what it is and who may read it"
+    return LogOpenError(error.errno or errno.EIO, text, str(path))
+
+
+def _opened(function: Callable[[Path], BufferedIOBase], path: Path) -> BufferedIOBase:
+    try:
+        return function(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(error, path) from error
+
+
+def _open_plain(path: Path) -> BufferedIOBase:
+    return path.open("rb")
+
+
+def _open_gzip(path: Path) -> BufferedIOBase:
+    return gzip.open(path, "rb")
 
 
 class Lines:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from bubus._tree import escape
 from bubus.wal._appender import Appender, Untrusted
+from bubus.wal._done import logger
 from bubus.wal._frame import SEAL_BYTES, BadLine, seal_all, unseal
 from bubus.wal._lines import open_bytes
 from bubus.wal._names import numbered, rotated
@@ -198,7 +200,13 @@ class Series:
     def _prune(self) -> None:
         if self._options.keep is not None:
             for _, path in rotated(self.path)[: -self._options.keep]:
-                self._disk.remove(path)
+                self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        try:
+            self._disk.remove(path)
+        except OSError as error:  # such as a reader on Windows: no reason to lose lines, the next rotation tries again
+            logger.warning("%s is one more than keep and cannot be deleted now: %s", escape(path), escape(error))
 
     def _last_seq(self) -> int:
         files = [path for _, path in rotated(self.path)] + [self.path] * bool(self.file.size)
