@@ -367,7 +367,8 @@ class EventBus(OlderBus):
         """
         Dispatch *event* from any thread; the future holds the completed event, or what `dispatch` raised.
 
-        In the thread of the bus' own event loop its `result` would wait for ever, and raises a `DeadlockError`.
+        In the thread of the bus' own event loop its `result` would wait for ever, and raises a `DeadlockError`;
+        `concurrent.futures.wait` and `as_completed` cannot tell, and do wait for ever there.
 
         Raises:
             NotAnEventError: If it is no event.

@@ -148,6 +148,8 @@ class Expectation(Coroutine[object, None, E], Generic[E]):
 
     def __del__(self) -> None:
         self._unregister()
+        if self._waiting.future.get_loop().is_closed():
+            return  # nobody waits there any more, and cancelling would ask that loop to tell them
         if not self._waiting.future.done():
             _ = self._waiting.future.cancel()
         elif not self._waiting.future.cancelled():

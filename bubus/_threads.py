@@ -21,7 +21,12 @@ E = TypeVar("E", bound="AnyEvent")
 
 
 class EventFuture(Future[E]):
-    """What other threads wait for; in the thread of the event loop that has to handle the event it refuses to block."""
+    """
+    What other threads wait for; in the thread of the event loop that has to handle the event it refuses to block.
+
+    `concurrent.futures.wait` and `as_completed` look past its methods, so that they do block: call them without a
+    timeout in other threads only.
+    """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         super().__init__()

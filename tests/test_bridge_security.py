@@ -107,6 +107,25 @@ async def test_a_wrong_password_is_an_error_that_names_the_server(kind: str, ser
     assert ("Authorization" if kind == "nats" else "Authentication required") in text
 
 
+async def test_a_wrong_password_is_told_at_once(kind: str, server: Server) -> None:
+    """What a server has answered is final: nobody waits until the time for connecting is over."""
+    async with asyncio.timeout(WATCHDOG):
+        text = await refusal(bridge_to(address(kind, server.port, WRONG), timeout=3600.0))
+    assert REFUSED[kind] in text
+
+
+async def test_a_second_nats_server_may_know_the_password() -> None:
+    """Of several servers each is asked, with the password of its own URL, before it is an error."""
+    async with asyncio.timeout(WATCHDOG):
+        with running(GuardedNatsServer) as first, running(GuardedNatsServer) as second:
+            urls = [address("nats", first.port, WRONG), address("nats", second.port)]
+            stream, client = new_stream(), {"dont_randomize": True}
+            async with NatsBridge(urls, stream=stream, group="g", client=client) as bridge:
+                await carry(bridge, "by the second")
+            text = await refusal(NatsBridge([urls[0], urls[0]], stream=stream, timeout=3600.0, client=client))
+    assert REFUSED["nats"] in text
+
+
 async def test_S10_passwords_are_never_shown(kind: str, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     """Neither in repr nor in errors nor in logs, whether they are right or wrong, quoted or not, also in an outage."""
     caplog.set_level(logging.DEBUG)

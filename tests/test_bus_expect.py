@@ -286,3 +286,24 @@ async def test_a_timeout_says_what_was_waited_for() -> None:
     bus = EventBus("replies")
     with pytest.raises(WaitTimeout, match=r"no expected Reply was dispatched on bus 'replies' within 2\.5 s; call"):
         await bus.expect(Reply, timeout=2.5)
+
+
+def test_a_wait_that_outlives_its_loop_ends_without_a_word(
+    recwarn: pytest.WarningsRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that waits when its loop is closed can be collected: nothing is asked of that loop any more."""
+    complaints: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", complaints.append)
+
+    async def leave_waiting() -> None:
+        task = asyncio.create_task(wait_for_reply(EventBus()))
+        await asyncio.sleep(0)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue] - the task is left on purpose
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave_waiting())
+    loop.close()
+    del loop
+    _ = gc.collect()
+    assert not complaints
+    assert not recwarn.list

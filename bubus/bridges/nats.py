@@ -64,6 +64,8 @@ _SLACK: Final = 2.0
 """Seconds by which the end of a pull may be late before it counts as unanswered."""
 
 _LOST: Final = (NatsError, OSError, asyncio.TimeoutError)
+_REFUSED: Final = "authorization violation"
+"""What a server says to whoever comes with no password or a wrong one."""
 
 
 class _Problem(msgspec.Struct):
@@ -159,6 +161,8 @@ class NatsTransport:
         """Whether the server was away: what is open there may be gone."""
 
         self._last_error: object = None
+        self._refusals: int = 0
+        """How often servers have refused the user since `connect` was called."""
 
     @override
     def __repr__(self) -> str:
@@ -170,7 +174,7 @@ class NatsTransport:
     async def connect(self, link: Link, *, ordered: bool) -> None:
         """Connect, make what does not exist yet, and subscribe."""
         self._link = link
-        self._last_error = None
+        self._last_error, self._refusals = None, 0
         try:
             async with asyncio.timeout(self._timeout):
                 await self._open(ordered=ordered)
@@ -246,6 +250,10 @@ class NatsTransport:
         # while it connects, what the server has said tells more than the end of the connection that follows
         if self.inbox or not (isinstance(self._last_error, NatsError) and isinstance(error, OSError)):
             self._last_error = error
+        if not self.inbox and _REFUSED in str(error).lower():
+            self._refusals += 1
+            if self._refusals >= len(self._servers):
+                raise error  # each has had its say, which is final: asking again would only take time
 
     async def _on_disconnected(self) -> None:
         if self._client is None:
