@@ -618,7 +618,9 @@ class EventBus(OlderBus):
         another loop.
 
         Args:
-            timeout: Seconds; ``math.inf`` = as long as it takes.
+            timeout:
+                Seconds; ``math.inf`` = as long as it takes. Inside a handler what waits for that handler, and so would
+                never finish, is cut off at once.
             clear:
                 End the bus for good: forget its handlers and history, free its name, close its log. A handler of the
                 bus may do this too; the log is closed as soon as the event it handles has its line.

@@ -40,6 +40,7 @@ from bubus.errors import (
     BusStopped,
     BusStopping,
     CapacityError,
+    DeadlockError,
     NoLoopError,
     WrongLoopError,
 )
@@ -647,7 +648,7 @@ class Scheduler:
         self._stops += 1
         self.closing = True
         try:
-            await self._finish_within(timeout, spared)
+            await self._finish_within(timeout, spared, inside=call is not None)
             await self._cut_and_wait(spared, call, clear=clear)
         finally:
             self._stops -= 1
@@ -672,12 +673,14 @@ class Scheduler:
         if not halted and self.loop is not None and not self.loop.is_closed():
             self._halting = spawn(self.stop(0.0), loop=self.loop, context=Context(), eager_start=False)
 
-    async def _finish_within(self, timeout: float, spared: Share | None) -> None:
+    async def _finish_within(self, timeout: float, spared: Share | None, *, inside: bool) -> None:
         if timeout <= 0:
             return
         try:
             async with asyncio.timeout(None if timeout == math.inf else timeout):
-                await self.until_idle(spared)
+                await (self.until_idle_inside(spared) if inside else self.until_idle())
+        except DeadlockError:
+            logger.debug("bus %s: what waits for the handler that stops it is cut off", escape(self.bus_name))
         except TimeoutError:
             logger.debug("bus %s was not idle within %s s; the rest is cut off", escape(self.bus_name), timeout)
 
@@ -709,17 +712,21 @@ class Scheduler:
         inside = is_driven(self)
         await self._until(lambda: self._is_idle_but(spared) and (inside or not self._drivers or self._cuts > 0))
 
-    async def until_idle_inside(self) -> None:
+    async def until_idle_inside(self, spared: Share | None = None) -> None:
         """
-        Do what `until_idle` does in a handler of another bus, which is known to wait for one event after another.
+        Do what `until_idle` does in a handler, which is known to wait for one event after another.
+
+        That is a handler of another bus, or of *spared*, behind which the queue would stand still.
 
         Raises:
             DeadlockError: If one of them waits for that handler.
         """
-        while (share := next(chain(self._running, self._queue), None)) is not None:
+        while share := next((one for one in chain(self._running, self._queue) if one is not spared), None):
             with waiting_for_handlers(share):
+                if spared is not None and share.stage is QUEUED:
+                    self.run_each(iter((share,)))
                 await self.until_done(share)
-        await self.until_idle()
+        await self.until_idle(spared)
 
     async def until_free(self) -> None:
         """Wait until no handler runs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -742,3 +743,49 @@ def test_F7_an_event_of_a_closed_loop_can_be_asked_for_its_result() -> None:
     loop.close()
     asyncio.run(ask())
     silence(left)
+
+
+async def test_R21_a_patient_stop_inside_a_handler_runs_what_is_queued_behind_it() -> None:
+    """With no limit of time, too: the queue does not wait for the handler that waits for it."""
+    bus, done = EventBus(), list[str]()
+
+    async def stopper(event: Job) -> str:
+        bus.dispatch(Child())
+        await bus.stop(timeout=math.inf)
+        done.append("stopped")
+        return "stopped"
+
+    bus.on(Job, stopper)
+    bus.on(Child, lambda event: done.append("child"))
+    assert await bus.dispatch(Job()).event_result() == "stopped"
+    assert done == ["child", "stopped"]
+
+
+@pytest.mark.parametrize("waits", ["await", "process_event", "stop"])
+async def test_R21_a_patient_stop_cuts_off_what_waits_for_the_handler_that_calls_it(waits: str) -> None:
+    """Two buses whose handlers wait for each other, of which one stops the other: it would never finish."""
+    first, second = EventBus(), EventBus()
+
+    async def waiter(event: Job) -> str:
+        child = Child()
+        if waits == "process_event":
+            await second.process_event(child)
+        elif waits == "await":
+            await second.dispatch(child)
+        else:
+            _ = second.dispatch(child)
+            await second.stop(timeout=math.inf)
+        return "never"
+
+    async def stopper(event: Child) -> str:
+        await first.stop(timeout=math.inf)
+        return "stopped"
+
+    first.on(Job, waiter)
+    second.on(Child, stopper)
+    event = Job(event_timeout=None)
+    _ = await first.dispatch(event)
+    assert errors(event) == [BusStopped]
+    (child,) = event.event_children
+    assert (await child).event_status == "completed"
+    assert records(child)[0].result == "stopped"
