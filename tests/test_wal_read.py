@@ -339,6 +339,12 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     """A wrong path is an error at the call, not an empty log."""
     with pytest.raises(LogOpenError, match="check the path"):
         records(tmp_path / "evnts.jsonl")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LogOpenError, match="cannot be read"):
+        records(tmp_path / "file" / "events.jsonl")
+    for path in ("", "a\0b", "logs/"):
+        with pytest.raises(OptionError, match="ends in a file name"):
+            records(path)
     WriteAheadLog(tmp_path / "events.jsonl").close()
     assert list(records(tmp_path / "events.jsonl")) == []
 

@@ -28,7 +28,15 @@ _SHORTEST: Final = 1024
 _N = TypeVar("_N", int, float)
 
 
-def _checked_path(path: object) -> Path:
+def checked_path(path: object) -> Path:
+    """
+    Return the one spelling of a log's path.
+
+    Raises:
+        OptionError: If it does not end in a file's name.
+        OptionTypeError: If it is no str and no path of one.
+
+    """
     try:
         text: object = os.fspath(cast("os.PathLike[str]", path))
     except TypeError:
@@ -75,7 +83,7 @@ _optional = attrs.validators.optional
 class Options:
     """What `WriteAheadLog` was given; see there."""
 
-    path: Path = attrs.field(converter=_checked_path)
+    path: Path = attrs.field(converter=checked_path)
     fsync: Fsync = attrs.field(validator=_choice("no", "everysec", "always"))
     ahead: bool = attrs.field(validator=_truth)
     rotate_bytes: int | None = attrs.field(validator=_optional(_number(int, least=1)))

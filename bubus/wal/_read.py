@@ -15,11 +15,11 @@ from bubus._tree import escape
 from bubus.errors import LogDamagedError, LogOpenError, OptionError
 from bubus.wal._files import follow
 from bubus.wal._frame import BadLine, is_sealed, too_long, unseal
-from bubus.wal._lines import Lines
+from bubus.wal._lines import Lines, unreadable
 from bubus.wal._lock import noted_rotations
-from bubus.wal._names import canonical, rotated
+from bubus.wal._names import rotated
 from bubus.wal._numbers import Numbers
-from bubus.wal._options import MAX_LINE_BYTES
+from bubus.wal._options import MAX_LINE_BYTES, checked_path
 from bubus.wal._record import LogRecord, decode_head
 
 if TYPE_CHECKING:
@@ -163,9 +163,11 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
     Raises:
         LogOpenError: If there is none, or it is the journal of one.
+        OptionError: If the path does not end in a file's name.
+        OptionTypeError: If it is no str and no path of one.
 
     """
-    log = canonical(path)
+    log = checked_path(path)
     base = _base_of_journal(log)
     if base is not None and _is_there(base):
         raise LogOpenError(
@@ -183,7 +185,10 @@ def _base_of_journal(path: Path) -> Path | None:
 
 
 def _is_there(log: Path) -> bool:
-    return log.exists() or bool(rotated(log)) or noted_rotations(log) is not None
+    try:
+        return log.exists() or bool(rotated(log)) or noted_rotations(log) is not None
+    except OSError as error:  # such as a directory that nobody may look into
+        raise unreadable(error, log) from error
 
 
 def _record(data: bytes, seq: int | None, file: Path, line: int, offset: int) -> LogRecord:
