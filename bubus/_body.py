@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Protocol, cast
 
 import attrs
@@ -42,7 +43,7 @@ def opened(cls: str, namespace: Mapping[str, object], options: dict[str, object]
     Take the body of a class called *cls* apart; settings are taken out of *options*, what stands behind the bases.
 
     Raises:
-        DefinitionError: If its settings are no dict.
+        DefinitionError: If its settings are no dict, or are written twice.
     """
     values = {name: translated(value) for name, value in namespace.items()}
     marks = {name: value.mark for name, value in values.items() if isinstance(value, Marked)}
@@ -52,11 +53,18 @@ def opened(cls: str, namespace: Mapping[str, object], options: dict[str, object]
 
 
 def _settings(cls: str, values: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the settings in a class body."""
-    written = values.get("model_config", {})
-    if not is_mapping(written) or is_class(values.get("Config")):
-        raise DefinitionError(f"{cls}: settings of an event class are written `model_config = ConfigDict(…)`")
-    return cast("Mapping[str, object]", written)
+    """Return the settings in a class body, also those that are written in the words of pydantic 1."""
+    written, older = values.get("model_config"), values.get("Config")
+    if not is_class(older):
+        if not is_mapping(written or {}):
+            raise DefinitionError(f"{cls}: settings of an event class are written `model_config = ConfigDict(…)`")
+        return cast("Mapping[str, object]", written or {})
+    if written is not None:
+        raise DefinitionError(f"{cls} has both model_config and a class Config; move the settings to model_config")
+    warnings.warn(
+        f"{cls}: `class Config` is deprecated; write `model_config = ConfigDict(…)`", DeprecationWarning, stacklevel=4
+    )
+    return {key: value for key, value in namespace_of(older).items() if not key.startswith("__")}
 
 
 def collected_marks(cls: type, own: Mapping[str, Mark]) -> dict[str, Mark]:

@@ -119,8 +119,8 @@ class EventMeta(ABCMeta):
     """Makes every subclass of `EventModel` an attrs class with a constructor of its own; no decorator is needed."""
 
     # Events may have abstract bases and methods, but nothing is registered as one: to ask is as fast as of any class.
-    __instancecheck__ = type.__instancecheck__
-    __subclasscheck__ = type.__subclasscheck__
+    __instancecheck__: Final = type.__instancecheck__
+    __subclasscheck__: Final = type.__subclasscheck__
 
     def __new__(
         mcs,

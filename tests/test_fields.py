@@ -201,11 +201,26 @@ class TestWhichNamesAreFields:
             class Order(BaseEvent[None]):  # pyright: ignore[reportUnusedClass] - it is refused
                 amount: int
 
-    @pytest.mark.parametrize("body", [{"model_config": 3}, {"Config": type("Config", (), {"frozen": True})}], ids=str)
-    def test_settings_in_another_form_are_refused(self, body: dict[str, object]) -> None:
-        """Those of pydantic 1, in a class, would be ignored."""
+    def test_settings_that_are_no_dict_are_refused(self) -> None:
+        """The error shows how they are written."""
         with pytest.raises(DefinitionError, match=r"Order: settings.*model_config = ConfigDict"):
-            new_class("Order", BaseEvent, **body)
+            new_class("Order", BaseEvent, model_config=3)
+
+    def test_settings_may_be_written_as_in_pydantic_1(self) -> None:
+        """`class Config` says the same, with a DeprecationWarning at the class; beside model_config it is refused."""
+        with pytest.warns(DeprecationWarning, match="Order: `class Config` is deprecated") as told:
+
+            class Order(BaseEvent[None]):
+                amount: int
+
+                class Config:
+                    frozen = True
+
+        assert [one.filename for one in told] == [__file__]
+        with pytest.raises(ValidationError, match="frozen"):
+            Order(amount=1).amount = 2
+        with pytest.raises(DefinitionError, match="both model_config and a class Config"):
+            new_class("Twice", BaseEvent, model_config={}, Config=Order.Config)
 
     def test_abstract_bases_and_methods_work(self) -> None:
         """A class with an abstract method makes no events, one that has the method does."""
