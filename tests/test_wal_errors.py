@@ -82,6 +82,25 @@ async def test_a_full_file_that_cannot_be_deleted_costs_no_line(
     assert [number for number, _ in rotated(path)] == [6]
 
 
+@pytest.mark.parametrize("left", [0, -5], ids=["emptied", "cut in a line"])
+async def test_a_file_that_other_code_cuts_is_written_no_more(tmp_path: Path, left: int) -> None:
+    """The line would be glued to half a line, or stand alone: its event gets the error, and `reopen` goes on."""
+    path, acks = tmp_path / "events.jsonl", Acks()
+    log = WriteAheadLog(path)
+    acks.add(log, "a")
+    await log.drain()
+    os.truncate(path, path.stat().st_size + left if left else 0)
+    acks.add(log, "lost")
+    await log.drain()
+    assert "other code has cut the file" in str(acks.errors["lost"])
+    log.reopen()
+    acks.add(log, "b")
+    await log.drain()
+    log.close()
+    assert acks.good == ["a", "b"]
+    assert ids(path) == ["b"]
+
+
 def test_E1_a_full_disk_costs_no_half_line(tmp_path: Path) -> None:
     """With a limit on the file's size the kernel takes half a line first; the file ends on a whole one, and goes on."""
     limits = [str(limit) for limit in range(1000, 1400, 25)]

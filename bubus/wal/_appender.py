@@ -78,6 +78,8 @@ class Appender:
         if self._fd < 0 and not self.open():
             self.create()
         start = self._look()
+        if start != self.size:
+            raise Untrusted(OSError(errno.EIO, "other code has cut the file or written to it", str(self.path)))
         try:
             self._write_all(data)
         except BaseException:
