@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import __main__ as program, bus, peers
+from tests.benchmarks import __main__ as program, bridges, bus, peers
 from tests.benchmarks._measure import Row
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +53,17 @@ def allowed(name: str) -> float | None:
     limit = BUS_LIMITS[name]
     slow = sys.version_info < (3, 12) and name not in NOT_TIMED
     return limit * 2.5 if slow and limit is not None else limit
+
+
+@pytest.mark.real_time
+def test_what_bridges_cost_is_measured_with_real_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each engine has its rows, among them what one and two worker processes do; here with a few events."""
+    monkeypatch.chdir(ROOT)
+    for name, count in {"EVENTS": 20, "ROUNDS": 1, "WORKER_EVENTS": 500}.items():
+        monkeypatch.setattr(bridges, name, count)
+    found = bridges.rows()
+    assert [row.name.partition(":")[0] for row in found] == ["NATS"] * 3 + ["Redis"] * 3 + ["NATS"] * 2 + ["Redis"] * 2
+    assert all(row.ratio > 0 for row in found)
 
 
 def test_every_figure_of_the_bus_is_printed_as_a_table() -> None:

@@ -226,11 +226,11 @@ async def _fill(url: str, stream: str) -> None:
 
 async def _until_done(url: str, stream: str) -> None:
     async with _bridge(url, stream) as bridge:
-        while not await _is_done(bridge):  # noqa: ASYNC110 - other processes do it
+        while not await _is_done(bridge, url):  # noqa: ASYNC110 - other processes do it
             await asyncio.sleep(0.1)
 
 
-async def _is_done(bridge: Bridge) -> bool:
+async def _is_done(bridge: Bridge, url: str) -> bool:
     transport: Any = bridge.transport
     if isinstance(bridge, NatsBridge):
         try:
@@ -238,8 +238,13 @@ async def _is_done(bridge: Bridge) -> bool:
         except Exception:  # noqa: BLE001 - the workers have not made it yet
             return False
         return not info.num_pending and not info.num_ack_pending and info.delivered.stream_seq >= WORKER_EVENTS
-    groups = await transport._do("XINFO GROUPS", transport.stream)
-    return bool(groups) and not groups[0]["pending"] and groups[0]["entries-read"] == WORKER_EVENTS
+    groups: list[dict[str, int | None]] = []
+    client: Any = Redis.from_url(url)
+    async with client:
+        for key in transport._keys:
+            groups += await client.xinfo_groups(key)
+    read = sum(group["entries-read"] or 0 for group in groups)
+    return read == WORKER_EVENTS and not any(group["pending"] for group in groups)
 
 
 async def _work(url: str, stream: str) -> None:
