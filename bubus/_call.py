@@ -49,6 +49,9 @@ class Call(EventResult[object]):
     task: asyncio.Task[None] | None = None
     """The handler's own task; None for one that has not started or is a plain function."""
 
+    is_suspended: bool = False
+    """Whether it goes on, if it does, in a turn of the loop that is its task's own."""
+
     alarm: tuple[float, Callable[[Call], None]] | None = None
     """What is to be done if the handler has not settled by then, a reading of the loop's clock."""
 

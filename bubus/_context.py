@@ -42,6 +42,10 @@ class Runner(Protocol):
         """Learn that a handler took *seconds*."""
         ...
 
+    def leave_now(self) -> None:
+        """Raise what would leave through the loop in its next turn, if there is such an error."""
+        ...
+
     def proceed(self, share: Share) -> None:
         """Go on with *share*: the handlers it had to wait for have settled."""
         ...

@@ -39,6 +39,7 @@ from bubus.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bubus._context import Runner
     from bubus._event import AnyEvent
     from bubus._handlers import AnyHandler, Handler
 
@@ -209,6 +210,7 @@ def _must_be_awaited(value: object) -> TypeGuard[Awaitable[object]]:
 
 
 def _suspended(call: Call, task: asyncio.Task[None], awaitable: Awaitable[object] | None = None) -> None:
+    call.is_suspended = True
     if call.task is None:  # it has not begun
         call.task = task
         call.nesting = 0
@@ -231,12 +233,27 @@ async def _run(call: Call, function: Callable[..., Awaitable[object]], event: An
     try:
         value = await function(event)
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its result
+        runner = call.share.runner if call.live and call.is_suspended else None
         _ended_with(call, _without_own_frames(error), event)
+        if runner is not None and isinstance(error, SystemExit | KeyboardInterrupt):
+            _leave_now(runner)
     else:
         if call.cut is None:
             _settle(call, value)
         else:
             _ended_late(call, event)
+
+
+def _leave_now(runner: Runner) -> None:
+    """Let a SystemExit or KeyboardInterrupt of the running task end the loop, as one of any task does."""
+    task = current_task()
+    if task is not None:
+        task.add_done_callback(_look_at_error, context=Context())  # or asyncio says that nobody did
+    runner.leave_now()
+
+
+def _look_at_error(task: asyncio.Task[object]) -> None:
+    _ = task.exception()
 
 
 def _ended_late(call: Call, event: AnyEvent) -> None:

@@ -138,6 +138,9 @@ class Scheduler:
     _guard: Guard | None = None
     """There while the bus has begun with something and is not done, and until the turn of the loop after that."""
 
+    _departure: tuple[asyncio.Handle, BaseException] | None = None
+    """A SystemExit or KeyboardInterrupt that is to leave in the next turn of the loop."""
+
     _halting: asyncio.Task[None] | None = None
     stepping: bool = False
     """Whether an overridden `step` is under way, which is one at a time."""
@@ -295,6 +298,7 @@ class Scheduler:
 
     def _forget_loop(self) -> None:
         """Let go of what was asked of a loop that may never go on; the bus is idle."""
+        self._departure = None
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
@@ -312,7 +316,7 @@ class Scheduler:
         """Settle what a closed loop has left behind; nothing of it can run any more."""
         if self.loop is None or not self.loop.is_closed():
             return
-        self._turn, self._guard, self._draining = None, None, False
+        self._turn, self._guard, self._departure, self._draining = None, None, None, False
         self.alarm.drop()
         error = BusStopped(f"the event loop of bus {self.bus_name!r} was closed before this was done")
         self._cut_queue(error)
@@ -341,6 +345,8 @@ class Scheduler:
             self._wait_for_more()
         elif self._guard is not None:
             self._rest(self._guard)
+        if self._departure is not None:
+            self.leave_now()
 
     def start(self) -> None:
         """Begin with the queue now, if nothing runs."""
@@ -458,11 +464,22 @@ class Scheduler:
             unblock_rest(state)
         if share.leaving is not None and not state.loop.is_closed():
             state.leaving = True
-            _ = state.loop.call_soon(leave, share.leaving)
+            self._departure = state.loop.call_soon(self._leave, share.leaving), share.leaving
             self._left = 0  # nothing may run before that has left
         state.release()
         if self._waiting:
             self._tell_waiting()
+
+    def _leave(self, error: BaseException) -> None:
+        self._departure = None
+        leave(error)
+
+    def leave_now(self) -> None:
+        """Raise what would leave through the loop in its next turn, if there is such an error."""
+        if self._departure is not None:
+            handle, error = self._departure
+            handle.cancel()
+            self._leave(error)
 
     # -- out of turn -------------------------------------------------------------------------------------------------
 

@@ -167,6 +167,28 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 
+INTERRUPTED_TWICE = """
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+async def block(event: Job) -> str:
+    await asyncio.sleep(0)
+    for _ in range(2):  # the first cancels main, the second is raised here
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+    return "never"
+
+async def main() -> None:
+    bus = EventBus()
+    bus.on(Job, block)
+    await bus.dispatch(Job())
+
+try:
+    start(main)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+gc.collect()
+"""
+
 TWO_LOOPS = """
 bus = EventBus()
 bus.on(Job, answer)
@@ -219,6 +241,7 @@ PROGRAMS = {
     "faults": (FAULTS, 0, ["cleaned", "['HandlerCancelled', 'HandlerTimeout', 'NoneType', 'ValueError']", "cleaned"]),
     "leaving": (LEAVING, 3, ["['error', 'completed']"]),
     "interrupted": (INTERRUPTED, 0, ["cleaned", "interrupted"]),
+    "interrupted_twice": (INTERRUPTED_TWICE, 0, ["interrupted"]),
     "two_loops": (TWO_LOOPS, 0, ["['ok', 'later']"] * 2),
     "order": (ORDER, 0, ["aAeEzZlL True"]),
 }
