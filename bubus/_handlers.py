@@ -60,9 +60,6 @@ class Handler:
     coroutine_function: Callable[..., Awaitable[object]] | None
     """The function again, if it is one that makes coroutines."""
 
-    forwards: bool
-    """Whether it passes events on to another bus."""
-
     once: bool
     number: int
     """Position in the order of registration."""
@@ -205,7 +202,6 @@ class Registry:
             key=key,
             function=function,
             coroutine_function=as_coroutine_function(function),
-            forwards=self._target(function) is not None,
             once=once,
             number=self._added,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import __main__ as program, bridges, bus, peers
+from tests.benchmarks import __main__ as program, bridges, bus, least, peers
 from tests.benchmarks._measure import Row
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +56,38 @@ def allowed(name: str) -> float | None:
     return limit * 2.5 if slow and limit is not None else limit
 
 
+async def test_the_least_bus_handles_what_it_is_given() -> None:
+    """The toy beside which the bus is judged does its jobs to the end: forwards and children are handled, in order."""
+    order: list[str] = []
+    first, second, third = least.LeastBus("first"), least.LeastBus("second"), least.LeastBus("third")
+
+    async def outer(event: bus.Order | bus.Outer) -> None:
+        order.append("begins")
+        await least.Wait(third, third.dispatch(bus.Order(customer=event.customer, amount=1)))
+        order.append("ends")
+
+    async def inner(event: bus.Order | bus.Outer) -> None:
+        order.append(event.event_type)
+        await asyncio.sleep(0)
+        assert event.event_parent_id == parent.event_id
+
+    first.forward, second.forward, third.work = second, third, {bus.Outer: outer, bus.Order: inner}
+    parent = bus.Outer(customer="Ada", amount=1)
+
+    await least.Wait(first, first.dispatch(parent))
+
+    assert (order, parent.event_path) == (["begins", "Order", "ends"], ["first", "second", "third"])
+
+
+def test_the_least_bus_is_measured_in_what_the_bus_is_held_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows have the names of those of the bus, to be read side by side."""
+    monkeypatch.setattr(least, "CALLS", 100)
+    monkeypatch.setattr(least, "ROUNDS", 1)
+    found = {row.name.removeprefix("least: "): row for row in least.rows()}
+    assert found.keys() < BUS_LIMITS.keys()
+    assert all(row.limit is None and row.ratio > 0 for row in found.values())
+
+
 @pytest.mark.real_time
 def test_what_bridges_cost_is_measured_with_real_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each engine has its rows, among them what one and two worker processes do; here with a few events."""
@@ -88,7 +121,7 @@ def test_every_figure_is_printed_as_json_with_its_limit() -> None:
 
 def test_all_sections_run_unless_some_are_named() -> None:
     """Nothing is left out without being asked for: what is too slow for ``--quick`` is in a full run."""
-    assert program.measured_sections([]) == ("bus", "retry", "log", "bridges")
+    assert program.measured_sections([]) == ("bus", "least", "retry", "log", "bridges")
     assert program.measured_sections(["--quick"]) == ("bus", "retry")
     assert program.measured_sections(["log", "--quick", "--peers"]) == ("log", "peers")
 

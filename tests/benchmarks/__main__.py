@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tests.benchmarks import bridges, bus, log, peers, retry
+from tests.benchmarks import bridges, bus, least, log, peers, retry
 from tests.benchmarks._measure import Row
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Figure = Row | peers.Speedup
 
-SECTIONS: Final = ("bus", "retry", "log", "bridges")
+SECTIONS: Final = ("bus", "least", "retry", "log", "bridges")
 QUICK_SECTIONS: Final = ("bus", "retry")
 """Those that take a second or two; the others are a matter of bytes and servers, of which few would say nothing."""
 
@@ -74,6 +74,7 @@ def measured_sections(arguments: Sequence[str]) -> tuple[str, ...]:
 def _measures(options: argparse.Namespace) -> dict[str, Callable[[], Sequence[Figure]]]:
     measures: dict[str, Callable[[], Sequence[Figure]]] = {
         "bus": functools.partial(bus.rows, bus.QUICK if options.quick else bus.FULL),
+        "least": least.rows,
         "retry": retry.rows,
         "log": log.rows,
         "bridges": bridges.rows,

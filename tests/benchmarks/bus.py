@@ -149,24 +149,26 @@ async def _construct() -> None:
 # -- buses -------------------------------------------------------------------------------------------------------------
 
 
-async def _answer(event: Order) -> str:
+async def answer(event: Order | Outer) -> str:
+    """Handle an event without suspending."""
     return event.customer
 
 
-async def _answer_later(event: Order) -> str:
+async def answer_later(event: Order | Outer) -> str:
+    """Handle an event, suspending once."""
     await asyncio.sleep(0)
     return event.customer
 
 
 def _plain_bus(max_history_size: int | None = 50) -> EventBus:
     bus = EventBus(max_history_size=max_history_size)
-    bus.on(Order, _answer)
+    bus.on(Order, answer)
     return bus
 
 
 def _suspending_bus() -> EventBus:
     bus = EventBus()
-    bus.on(Order, _answer_later)
+    bus.on(Order, answer_later)
     return bus
 
 
