@@ -9,10 +9,11 @@ from typing_extensions import override
 
 from bubus._narrow import attribute, attrs_fields
 from bubus._result import EventResult
+from bubus._waiting import waiting_for_result
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from bubus._bus import EventBus
     from bubus._event import AnyEvent
@@ -67,14 +68,21 @@ class Call(EventResult[object]):
     spared: bool = False
     """Set while the handler itself runs `stop`, which must not cancel it."""
 
-    waiting_for: EventState | Share | None = None
-    """The event that the handler's own task awaits right now, or the share of one whose handlers it waits for."""
+    waiting_for: EventState | Share | Call | None = None
+    """What the handler's own task awaits right now: an event, the handlers of one bus, or another's result."""
 
     @override
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[object, ...]:
         # What is at work cannot be doubled: a copy is a plain record, for which nobody waits.
         state = {field.name: attribute(self, field.name) for field in attrs_fields(EventResult)}
         return _plain_record, (state | {"_waiters": None, "_id": self.id},)
+
+    @override
+    def __await__(self) -> Generator[object, None, object]:
+        if not self.settled:
+            with waiting_for_result(self):
+                return (yield from super().__await__())
+        return (yield from super().__await__())
 
     @property
     def event(self) -> AnyEvent:

@@ -329,6 +329,8 @@ def _waits_for(call: Call) -> str:
     waited_for = call.waiting_for
     if waited_for is None:
         return "something of its own, not for an event"
+    if isinstance(waited_for, Call):
+        return f"the result of {_title(waited_for)}"
     state = waited_for.state if isinstance(waited_for, Share) else waited_for
     for child in call.event_children:
         if state_of(child) is state:

@@ -147,20 +147,52 @@ def waiting_for_handlers(share: Share) -> Generator[None]:
     Raises:
         DeadlockError: If the handler is one of them, handles a child of that event, or is waited for by one of them.
     """
-    call, state = live_call(), share.state
+    call = live_call()
     if call is None:
         yield
         return
-    _refuse_own(state, call)
+    _refuse_own(share.state, call)
+    with _waiting_inside(share, share, call):
+        yield
+
+
+@contextmanager
+def waiting_for_result(result: Call) -> Generator[None]:
+    """
+    Make known that the running handler, if there is one, waits for *result* alone.
+
+    Raises:
+        DeadlockError: If that is its own result or that of a handler behind it, or if it is waited for by one of those.
+        WrongLoopError: If the event belongs to another event loop.
+    """
+    state = result.share.state
+    if state.loop is not get_running_loop():
+        _settle_if_lost(state)
+    call = live_call()
+    if call is None or result.settled:
+        yield
+        return
+    if any(other is call for other in _up_to(result)):
+        raise DeadlockError(
+            f"handler {call.handler_name} would wait for itself: it awaits its own result, or that of a handler that "
+            + "begins only after it; return first, or await the result outside"
+        )
+    with _waiting_inside(result, result.share, call):
+        yield
+
+
+@contextmanager
+def _waiting_inside(waited_for: Share | Call, share: Share, call: Call) -> Generator[None]:
+    state = share.state
     state.awaited_by = awaited_by = [] if state.awaited_by is None else state.awaited_by
     awaited_by.append(call)
     blocks = asyncio.current_task() is call.task
     if blocks:
-        call.waiting_for = share
+        call.waiting_for = waited_for
     try:
         if share.stage is RUNNING:
             if blocks:
-                _refuse_circle(share, call)
+                _refuse_circle(waited_for, call)
             unblock(state, (state, *_left_behind(state)))
         yield
     finally:
@@ -169,7 +201,7 @@ def waiting_for_handlers(share: Share) -> Generator[None]:
             call.waiting_for = None
 
 
-def _refuse_circle(waited_for: EventState | Share, call: Call) -> None:
+def _refuse_circle(waited_for: EventState | Share | Call, call: Call) -> None:
     """Raise where what *call* waits for cannot complete because, over others, it waits for *call*."""
     seen: set[int] = set()
     todo = [waited_for]
@@ -178,16 +210,36 @@ def _refuse_circle(waited_for: EventState | Share, call: Call) -> None:
         if id(other) in seen:
             continue
         seen.add(id(other))
-        for running in _live_calls(other.shares if isinstance(other, EventState) else (other,)):
+        for running in _needed_for(other):
             if running is call:
                 raise DeadlockError(
-                    f"handler {call.handler_name} awaits an event whose own handlers wait for this handler; "
+                    f"handler {call.handler_name} awaits an event or result whose own handlers wait for this handler; "
                     + "let one of the two not await the other"
                 )
             if running.waiting_for is not None:
                 todo.append(running.waiting_for)
         if isinstance(other, EventState):
             todo += _open_children(other)
+
+
+def _needed_for(waited_for: EventState | Share | Call) -> Iterator[Call]:
+    """Yield the handlers that must end first."""
+    if isinstance(waited_for, EventState):
+        return _live_calls(waited_for.shares)
+    return _live_calls((waited_for,)) if isinstance(waited_for, Share) else _up_to(waited_for)
+
+
+def _up_to(result: Call) -> Iterator[Call]:
+    """Yield the handlers that must end before *result* is there: its own and, unless parallel, those before."""
+    share = result.share
+    if share.runner.options.parallel_handlers:
+        yield result
+        return
+    for call in share.calls:
+        if call.live:
+            yield call
+        if call is result:
+            break
 
 
 def _live_calls(shares: Iterable[Share]) -> Iterator[Call]:
