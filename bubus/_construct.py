@@ -12,7 +12,7 @@ import itertools
 import linecache
 import warnings
 import weakref
-from inspect import Parameter, Signature, currentframe
+from inspect import currentframe
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, final
 
 import attrs
@@ -27,6 +27,7 @@ from bubus._hints import closest
 from bubus._marks import ComputedField
 from bubus._narrow import attribute, is_factory, is_list_or_tuple, is_mapping, item_of, method
 from bubus._shape import EventShape, Init
+from bubus._signature import signature
 from bubus._tree import escape
 from bubus._types import MISSING, Check
 from bubus._variables import put
@@ -66,7 +67,7 @@ def write_init(cls: type, arguments: list[Argument], mode: Mode, privates: Mappi
     init = cast("Init", writer.names["__init__"])
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__module__ = cls.__module__
-    setattr(init, "__signature__", writer.signature())  # noqa: B010 - functions have none for type checkers
+    setattr(init, "__signature__", signature(arguments))  # noqa: B010 - functions have none for type checkers
     _WRITTEN.add(init)
     return init
 
@@ -319,17 +320,6 @@ class _Writer:
         self._assign()
         self._end()
         return "\n".join([*self.lines, ""])
-
-    def signature(self) -> Signature:
-        """Return what can be given by name, which is more than the parameters."""
-        names = [*(one.name for one in self.arguments[: self.seldom]), *map(str, self.parameters)]
-        return Signature(
-            [
-                Parameter("_self", Parameter.POSITIONAL_ONLY),
-                *(Parameter(name, Parameter.KEYWORD_ONLY, default=MISSING) for name in names),
-                Parameter("_extras", Parameter.VAR_KEYWORD),
-            ]
-        )
 
     def _add(self, indent: int, line: str) -> None:
         self.lines.append("    " * (self.base_indent + indent) + line)

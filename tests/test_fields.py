@@ -403,17 +403,6 @@ class TestAttrsFeatures:
         assert Order.model_validate_json(order.model_dump_json()).total == 5
         assert "total" not in inspect.signature(Order.__init__).parameters
 
-    def test_the_frameworks_arguments_are_in_the_signature(self) -> None:
-        """What can be given by name is what `inspect` and `help` tell, in the order of the fields."""
-
-        class Order(BaseEvent[None]):
-            amount: int
-            extras: str = ""
-
-        names = list(inspect.signature(Order).parameters)
-        assert names[:3] == ["event_type", "event_schema", "event_id"]
-        assert names[-4:] == ["event_created_at", "amount", "extras", "_extras"]
-
     def test_a_name_of_the_framework_can_be_an_alias_of_another_field(self) -> None:
         """Values are found there too, whether anything else is given or not."""
 

@@ -40,7 +40,7 @@ TABLE = """
 2    _compile _semaphores _waiting _memory _threads
 2.1  _framework _gate
 2.15 _arguments
-2.17 _shape
+2.17 _shape _signature
 2.2  _construct _privates
 2.22 _whole
 2.24 _serial
