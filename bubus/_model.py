@@ -138,6 +138,7 @@ class EventMeta(ABCMeta):
         _refuse_options(name, bases, options)
         cls = super().__new__(mcs, name, bases, body.namespace, **options)
         define(cast("type[EventShape]", cls), body, version, frame)
+        _ = method(super(cast("type[object]", cls), cls), "__pydantic_init_subclass__")(**options)
         return cls
 
     def __init__(

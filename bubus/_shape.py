@@ -163,3 +163,7 @@ class EventShape:
 
     else:
         _event_state = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_options: object) -> None:
+        """Do nothing: classes may override it, as pydantic's may, to learn of each subclass with its fields."""

@@ -724,3 +724,27 @@ class TestMisspelt:
             pass
 
         assert (Mixed.label, Mixed().event_schema.partition("@")[2]) == ("x", "2")
+
+    def test_pydantics_hook_for_subclasses_is_called(self) -> None:
+        """Once for each finished subclass, with its fields and the keywords that a base of the user's own took."""
+        seen: list[tuple[str, list[str], str]] = []
+
+        class Told(BaseEvent[None]):
+            label: ClassVar[str] = ""
+
+            def __init_subclass__(cls, label: str = "", **more: Any) -> None:
+                super().__init_subclass__(**more)
+
+            @classmethod
+            def __pydantic_init_subclass__(cls, label: str = "", **more: Any) -> None:
+                super().__pydantic_init_subclass__(**more)
+                seen.append((cls.__name__, list(cls.model_fields)[-1:], label))
+
+        class First(Told):
+            amount: int
+
+        class Second(First, label="x"):
+            note: str = ""
+
+        assert seen == [("First", ["amount"], ""), ("Second", ["note"], "x")]
+        assert Second(amount=1).note == ""
