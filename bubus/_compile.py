@@ -39,6 +39,7 @@ from bubus._narrow import (
     is_checkable,
     is_class as _is_class,
     is_named_tuple,
+    is_type_alias,
     item_of,
     origin_of,
 )
@@ -274,7 +275,7 @@ def _wrapped(compiler: Compiler, annotation: object) -> Validator | None:
 def _alias(compiler: Compiler, annotation: object) -> Validator | None:
     """Look through ``type X = …``, which may contain itself."""
     origin = bare(annotation)
-    if not isinstance(origin, te.TypeAliasType):
+    if not is_type_alias(origin):
         return None
     mapping: dict[object, object] = dict(zip(origin.__type_params__, arguments_of(annotation), strict=False))
     value = substitute(alias_value(origin), mapping)

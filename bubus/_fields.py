@@ -114,7 +114,11 @@ def alias_value(alias: te.TypeAliasType) -> object:
     Raises:
         UnknownName: If another name in it does not exist (yet).
     """
-    return Scope(alias.__module__ or "", {alias.__name__: alias}).resolve(attribute(alias, "__value__"))
+    try:
+        value = attribute(alias, "__value__")
+    except NameError as error:  # Python's own looks its names up now
+        raise UnknownName(str(error)) from None
+    return Scope(alias.__module__ or "", {alias.__name__: alias}).resolve(value)
 
 
 def _local_names(frame: types.FrameType | None) -> Iterator[Mapping[str, object]]:

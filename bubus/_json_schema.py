@@ -26,7 +26,7 @@ from bubus._arguments import is_meant
 from bubus._constraints import is_constraint, limits_in
 from bubus._dump import dump
 from bubus._event_dump import return_type
-from bubus._fields import Scope, evaluated
+from bubus._fields import alias_value, evaluated
 from bubus._foreign import merged_info
 from bubus._generics import LITERALS, UNION, UNIONS, WRAPPERS, mapping_of, substitute
 from bubus._marks import (
@@ -49,6 +49,7 @@ from bubus._narrow import (
     is_factory,
     is_list_or_tuple,
     is_named_tuple,
+    is_type_alias,
     item_of,
     method,
     origin_of,
@@ -222,15 +223,15 @@ def _wrapped(maker: SchemaMaker, annotation: object) -> Schema | None:
         return maker.of(item_of(UNION, constraints) if constraints else annotation.__bound__ or Any)
     origin, arguments = origin_of(annotation), arguments_of(annotation)
     alias = origin or annotation
-    if isinstance(alias, te.TypeAliasType):
+    if is_type_alias(alias):
         return _alias(maker, annotation, alias)
     return maker.of(arguments[0]) if origin in WRAPPERS else None
 
 
 def _alias(maker: SchemaMaker, annotation: object, origin: te.TypeAliasType) -> Schema:
     mapping: dict[object, object] = dict(zip(origin.__type_params__, arguments_of(annotation), strict=False))
-    value = Scope(origin.__module__ or "", {origin.__name__: origin}).resolve(attribute(origin, "__value__"))
-    return maker.reference(annotation, origin.__name__, lambda: maker.of(substitute(value, mapping)))
+    value = substitute(alias_value(origin), mapping)
+    return maker.reference(annotation, origin.__name__, lambda: maker.of(value))
 
 
 def _annotated(maker: SchemaMaker, annotation: object) -> Schema | None:

@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeGuard, cast
 
 import attrs
 import msgspec
-from typing_extensions import TypeIs
+from typing_extensions import TypeAliasType, TypeIs
 
 if typing.TYPE_CHECKING:
     from bubus._types import T
@@ -38,6 +38,9 @@ namespace_of: Final[Callable[[object], Mapping[str, object]]] = vars
 
 arguments_of: Final[Callable[[object], tuple[object, ...]]] = typing.get_args
 """Returns what stands in the brackets of an annotation."""
+
+TYPE_ALIASES: Final[tuple[type, ...]] = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
+"""The class of what ``type X = …`` makes, and the one that does the same in older Pythons."""
 
 origin_of: Final[Callable[[object], object]] = typing.get_origin
 """Returns what stands before the brackets of an annotation, None if it has none."""
@@ -85,6 +88,11 @@ _FACTORY: Final[type[object]] = type(attrs.Factory(object))
 def is_dataclass_field(default: object) -> TypeIs[dataclasses.Field[object]]:
     """Tell whether a default is what `dataclasses.field` returns."""
     return isinstance(default, dataclasses.Field)
+
+
+def is_type_alias(value: object) -> TypeIs[TypeAliasType]:
+    """Tell whether *value* is what ``type X = …`` makes."""
+    return isinstance(value, TYPE_ALIASES)
 
 
 def is_factory(default: object) -> TypeIs[Factory]:

@@ -14,7 +14,7 @@ import typing_extensions as te
 from bubus._body import is_root
 from bubus._generics import is_class_variable
 from bubus._marks import Private
-from bubus._narrow import namespace_of
+from bubus._narrow import TYPE_ALIASES, namespace_of
 from bubus._types import MISSING
 from bubus.errors import DefinitionError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NO_VALUES: Final = (
     *(types.FunctionType, classmethod, staticmethod, property, cached_property, type, types.ModuleType),
-    te.TypeAliasType,
+    *TYPE_ALIASES,
 )
 RESERVED: Final = ("_event_state", "_event_fields_set")
 

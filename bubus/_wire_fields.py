@@ -32,6 +32,7 @@ from bubus._narrow import (
     is_dict,
     is_list_or_tuple,
     is_mapping,
+    is_type_alias,
     kind_of,
     to_builtins,
 )
@@ -109,7 +110,7 @@ def writer_of(annotation: object, owner: str) -> Writer | None:
         return writer_of(attribute(annotation, "__supertype__"), owner)
     if kind is typing.Annotated or kind in WRAPPERS:
         return writer_of(arguments[0], owner)
-    if isinstance(kind, te.TypeAliasType):
+    if is_type_alias(kind):
         return _later(kind, owner)
     if _is_record(kind):
         return functools.partial(_write_record, annotation)
