@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from typing_extensions import override
 
-from bubus._context import live_call
+from bubus._context import live_call_in
 from bubus._dispatch import Options
 from bubus._event import AnyEvent, is_whole, tree_row
 from bubus._expect import Expectation, Expectations, Predicate, Waiting
@@ -28,6 +28,7 @@ from bubus._live_handlers import LiveHandlers
 from bubus._model import EventMeta
 from bubus._older_bus import OlderBus
 from bubus._plan import inherited_plan, replaying
+from bubus._predicates import checked_predicate
 from bubus._pydantic_schema import bus_schema
 from bubus._recovery import RecoveryReport, recover
 from bubus._replay import Choice, ReplayReport, checked_moment, replay
@@ -297,6 +298,7 @@ class EventBus(OlderBus):
         return decorate
 
     def _subscribe(self, pattern: object, handler: object, *, once: bool, stacklevel: int) -> Subscription:
+        self._scheduler.refuse_if_closed()
         registry = self._scheduler.registry
         name = registry.namesake(pattern, handler)
         if name is not None:
@@ -433,10 +435,11 @@ class EventBus(OlderBus):
         Raises:
             PatternError: If *event_type* is no pattern.
             OptionError: If *timeout* is negative.
-            OptionTypeError: If it is no number.
+            OptionTypeError: If it is no number, or a predicate is no plain function.
             NoLoopError: If no event loop runs.
             WaitTimeout: After *timeout* seconds (a TimeoutError).
             BusStopped: If the bus is stopped meanwhile.
+            BusClosed: After ``stop(clear=True)``.
             Exception: What a predicate raised.
         """
         key = normalize_pattern(event_type)
@@ -445,8 +448,11 @@ class EventBus(OlderBus):
             raise NoLoopError("expect() needs a running event loop: call it inside an async function")
         seconds = checked_timeout(timeout)
         deadline = None if seconds is None else loop.time() + seconds
-        wanted = tuple(check for check in (predicate, include) if check is not None)
-        waiting = Waiting(key, wanted, exclude, deadline, loop.create_future(), self.name, seconds or 0.0)
+        checks = checked_predicate("predicate", predicate), checked_predicate("include", include)
+        wanted = tuple(check for check in checks if check is not None)
+        unwanted = checked_predicate("exclude", exclude)
+        self._scheduler.refuse_if_closed()
+        waiting = Waiting(key, wanted, unwanted, deadline, loop.create_future(), self.name, seconds or 0.0)
         return Expectation[AnyEvent](waiting, self._scheduler.expectations)
 
     # -- what is going on --------------------------------------------------------------------------------------------
@@ -498,8 +504,9 @@ class EventBus(OlderBus):
 
     def log_tree(self) -> str:
         """Return the remembered events as a tree: handlers, results, durations, errors and children."""
-        history = self.event_history
-        roots = [tree_row(event) for event in history.values() if event.event_parent_id not in history]
+        events = self.event_history.values()
+        shown_below = {child.event_id for event in events for child in event.event_children}
+        roots = [tree_row(event) for event in events if event.event_id not in shown_below]
         return f"{escape(self.name)}\n{render(roots)}" if roots else f"{escape(self.name)}: no events"
 
     # -- the log -----------------------------------------------------------------------------------------------------
@@ -561,7 +568,7 @@ class EventBus(OlderBus):
         _check_flag("children", children)
         _check_flag("dry_run", dry_run)
         choice = Choice(
-            where=where,
+            where=checked_predicate("where", where),
             since=checked_moment("since", since),
             until=checked_moment("until", until),
             children=children,
@@ -594,7 +601,7 @@ class EventBus(OlderBus):
             DeadlockError: Inside a handler that this bus, or a handler of it, waits for.
             WrongLoopError: If the bus runs in another loop.
         """
-        call = live_call()
+        call = live_call_in(asyncio.get_running_loop())
         if call is not None and blocks(call, self._scheduler):
             raise DeadlockError(
                 f"bus {self.name!r} is never idle inside its own handler {call.handler_name}; "
@@ -631,6 +638,7 @@ class EventBus(OlderBus):
             WrongLoopError: If the bus has work in another loop.
             LogWriteError: If the last lines could not be forced to the disk; the bus has ended all the same.
         """
+        _check_flag("clear", clear)
         seconds = 0.0 if timeout is None else checked_seconds("timeout", timeout, infinite=True)
         self._scheduler.history.measure_latest()
         _warn_of_memory()

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bubus._alarm import Alarm
@@ -92,3 +93,9 @@ def live_call() -> Call | None:
     """Return the call this code runs in, or None outside handlers and after the handler has returned."""
     call = get_call()
     return call if call is not None and call.live else None
+
+
+def live_call_in(loop: asyncio.AbstractEventLoop) -> Call | None:
+    """Do what `live_call` does for code in *loop*: in another thread, a copied context may know a handler elsewhere."""
+    call = live_call()
+    return call if call is not None and call.share.state.loop is loop else None

@@ -328,7 +328,9 @@ def _warn_slow(call: Call) -> None:
 def _waits_for(call: Call) -> str:
     waited_for = call.waiting_for
     if waited_for is None:
-        return "something of its own, not for an event"
+        awaited = [child for child in call.event_children if _is_awaited_by(call, child)]
+        names = ", ".join(f"{escape(child.event_type)}#{child.event_id[-4:]}" for child in awaited)
+        return f"its children {names}" if awaited else "something of its own, not for an event"
     if isinstance(waited_for, Call):
         return f"the result of {_title(waited_for)}"
     state = waited_for.state if isinstance(waited_for, Share) else waited_for
@@ -336,6 +338,12 @@ def _waits_for(call: Call) -> str:
         if state_of(child) is state:
             return f"its child {escape(child.event_type)}#{child.event_id[-4:]}"
     return "another event"
+
+
+def _is_awaited_by(call: Call, child: AnyEvent) -> bool:
+    """Tell whether a task of the handler waits for *child*."""
+    state = state_of(child)
+    return state is not None and state.awaited_by is not None and call in state.awaited_by
 
 
 def _time_out(call: Call) -> None:

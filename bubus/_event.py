@@ -14,6 +14,7 @@ from bubus._context import live_call
 from bubus._model import EventModel
 from bubus._narrow import namespace_of
 from bubus._older_event import OlderEvent
+from bubus._predicates import checked_predicate
 from bubus._seconds import checked_timeout
 from bubus._state import EventState, Status, state_of
 from bubus._tree import ICONS, Row, describe_error, describe_seconds, describe_value, escape, render
@@ -324,10 +325,11 @@ class BaseEvent(OlderEvent, EventModel, Generic[T_EventResultType]):
     async def _select(
         self, timeout: float | None, include: Include[T_EventResultType] | None, raise_if_any: bool, raise_if_none: bool
     ) -> list[EventResult[T_EventResultType]]:
+        wanted = checked_predicate("include", include)
         await self._completed(timeout)
         return selecting.select(
             self.event_results.values(),
-            include,
+            wanted,
             raise_if_any=raise_if_any,
             raise_if_none=raise_if_none and self.event_result_type is not None,
             event_name=self.event_type,
@@ -381,7 +383,7 @@ def _moment(state: EventState, reading: float | None) -> datetime | None:
 
 
 def _also(include: Callable[[AnyResult], bool] | None, kind: type) -> Callable[[AnyResult], bool]:
-    wanted = include or selecting.is_value
+    wanted = checked_predicate("include", include) or selecting.is_value
     return lambda result: wanted(result) and isinstance(result.result, kind)
 
 

@@ -32,7 +32,7 @@ class Expectations:
         """Give *event* to all that expect it."""
         for waiting in list(self.waiting.values()):
             if waiting.offer(event):
-                del self.waiting[id(waiting)]
+                _ = self.waiting.pop(id(waiting), None)  # a predicate may have come here by a dispatch of its own
 
     def fail(self, error: BaseException) -> None:
         """Tell all that nothing will come."""
@@ -64,10 +64,10 @@ class Waiting:
             return False
         try:
             fits = all(wanted(event) for wanted in self.wanted) and not (self.unwanted and self.unwanted(event))
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever wrote the predicate, not to the event
-            self.future.set_exception(error)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is the predicate's, not the event's
+            self.fail(error)
             return True
-        if fits:
+        if fits and not self.future.done():
             self.future.set_result(event)
         return fits
 
@@ -77,6 +77,10 @@ class Waiting:
 
     def fail(self, error: BaseException) -> None:
         """Let whoever waits raise *error*."""
+        if isinstance(error, StopIteration | asyncio.CancelledError):  # no future takes the one, the other means more
+            wrapped = RuntimeError(f"a predicate of expect({describe_key(self.key)}) raised {type(error).__name__}")
+            wrapped.__cause__ = error
+            error = wrapped
         if not self.future.done() and not self.future.get_loop().is_closed():
             self.future.set_exception(error)
 

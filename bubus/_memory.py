@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
@@ -54,12 +56,23 @@ else:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def _resident() -> float:
+    """Return the memory that this process has now, in bytes; infinity where that is not told as on Linux."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGESIZE")
+    except (OSError, AttributeError):
+        return math.inf
+
+
 _PEAK_AT_IMPORT = 0.0 if sys.platform == "win32" else _peak()
+
+# A process begins with the peak of the one that started it: growth below that does not show.
+_PEAK_IS_HIGH = _PEAK_AT_IMPORT - _resident() > _NOTICEABLE_GROWTH
 
 
 def may_be_large() -> bool:
     """Tell whether events can hold much at all: one look at the process instead of one at each event."""
-    return _peak() - _PEAK_AT_IMPORT > _NOTICEABLE_GROWTH
+    return _PEAK_IS_HIGH or _peak() - _PEAK_AT_IMPORT > _NOTICEABLE_GROWTH
 
 
 def event_size(event: AnyEvent) -> int:

@@ -26,7 +26,7 @@ import attrs
 import bubus._dispatch as dispatching
 from bubus._alarm import Alarm
 from bubus._call import NO_SHARE
-from bubus._context import get_call, live_call
+from bubus._context import get_call, live_call_in
 from bubus._guard import Guard
 from bubus._state import DONE, NO_CONTEXT, NO_LOOP, QUEUED, RUNNING, STATE, EventState, Share, put, state_of
 from bubus._statistics import Statistics
@@ -73,6 +73,11 @@ _TURN = 200
 
 # Seconds; a handler of which it shows at all counts as one event more for each of these that it took.
 _USUAL = 0.000_02
+
+_CUT_OFF = (
+    "bus %s: the event loop ended, or cancelled its tasks, with %d events not done, which are cut off; await them, "
+    "or the end of `async with` the bus"
+)
 
 
 @attrs.define(eq=False, repr=False)
@@ -203,8 +208,8 @@ class Scheduler:
         if loop is not self.loop:
             self._move_to(loop)
         call = get_call()
-        if call is not None and not call.live:
-            call = None
+        if call is not None and not (call.live and call.share.state.loop is loop):
+            call = None  # of a handler that has returned, or of one in another thread, whose context was copied
         state = state_of(event)
         if state is not None and self._has(event, state, call, loop):
             return
@@ -236,11 +241,11 @@ class Scheduler:
         self.stopped = False
         self.accepted += 1
         self.history.add(event)
-        if self.expectations.waiting:
-            self.expectations.resolve(event)
         self._queue[share] = None
         if self._turn is None and not self._draining:
             self._ask_for_turn(loop)
+        if self.expectations.waiting:  # last: it calls code of the user's
+            self.expectations.resolve(event)
 
     def _has(self, event: AnyEvent, state: EventState, call: Call | None, loop: asyncio.AbstractEventLoop) -> bool:
         if self.bus_id in state.bus_ids:
@@ -258,9 +263,13 @@ class Scheduler:
                 + "dispatch a new event, or a copy with an id of its own"
             )
 
-    def _check_open(self, call: Call | None) -> None:
+    def refuse_if_closed(self) -> None:
+        """Raise `BusClosed` after ``stop(clear=True)``."""
         if self.closed:
             raise BusClosed(f"bus {self.bus_name!r} was ended by stop(clear=True); make a new EventBus")
+
+    def _check_open(self, call: Call | None) -> None:
+        self.refuse_if_closed()
         if self._stops and (call is None or self._cuts):
             raise BusStopping(f"bus {self.bus_name!r} is stopping; dispatch again after stop() has returned")
 
@@ -619,6 +628,8 @@ class Scheduler:
             self._guard = None  # what is dispatched from now on is none of its business
             if not guard.resting:
                 reason = "its event loop ended, or cancelled its tasks; dispatch again in a loop that goes on"
+                count = len(self._queue) + len(self._running)
+                logger.warning(_CUT_OFF, escape(self.bus_name), count)
                 self.cut_all(BusStopped(f"bus {self.bus_name!r} was cut off: {reason}"))
                 self.stopped = True
 
@@ -660,17 +671,17 @@ class Scheduler:
             WrongLoopError: If the bus runs in another loop.
         """
         self.check_loop()
-        call = live_call()
+        call = live_call_in(asyncio.get_running_loop())
         spared = call.share if call is not None and call.share in self._running else None
         self._stops += 1
         self.closing = True
         try:
             await self._finish_within(timeout, spared, inside=call is not None)
             await self._cut_and_wait(spared, call, clear=clear)
+            self.stopped = True
         finally:
             self._stops -= 1
             self.closing = self.closed or self._stops > 0
-            self.stopped = True
 
     def wake(self) -> None:
         """Ask for a turn, if the queue can go on."""

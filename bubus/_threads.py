@@ -60,7 +60,7 @@ class EventFuture(Future[E]):
         if (timeout is None or timeout > 0) and not self.done() and clock.running_loop() is self._loop:
             raise DeadlockError(
                 "this would stop the event loop that has to handle the event: in the thread of the bus use "
-                + "`await bus.dispatch(event)`, or `await asyncio.wrap_future(future)` for this future"
+                + "`await bus.dispatch(event)`, or outside handlers `await asyncio.wrap_future(future)` for this future"
             )
 
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from bubus._context import Runner, get_call, live_call
+from bubus._context import Runner, get_call, live_call_in
 from bubus._state import NO_LOOP, QUEUED, RUNNING, EventState, Share, accepted_state, state_of
 from bubus.errors import DeadlockError, WrongLoopError
 
@@ -44,7 +44,7 @@ def wait(event: E) -> Generator[object, None, E]:
         call = get_call()
         if state.loop is not get_running_loop():
             _settle_if_lost(state)
-        elif call is not None and call.live:
+        elif call is not None and call.live and call.share.state.loop is state.loop:
             yield from _wait_inside(state, call)
         else:
             begun = 0
@@ -147,7 +147,7 @@ def waiting_for_handlers(share: Share) -> Generator[None]:
     Raises:
         DeadlockError: If the handler is one of them, handles a child of that event, or is waited for by one of them.
     """
-    call = live_call()
+    call = live_call_in(share.state.loop)
     if call is None:
         yield
         return
@@ -168,7 +168,7 @@ def waiting_for_result(result: Call) -> Generator[None]:
     state = result.share.state
     if state.loop is not get_running_loop():
         _settle_if_lost(state)
-    call = live_call()
+    call = live_call_in(state.loop)
     if call is None or result.settled:
         yield
         return

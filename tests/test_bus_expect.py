@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bubus import BaseEvent, EventBus
-from bubus.errors import BubusError, OptionError, PatternError, WaitTimeout
+from bubus.errors import BubusError, BusClosed, OptionError, PatternError, WaitTimeout
 
 
 class Reply(BaseEvent[str]):
@@ -307,3 +307,51 @@ def test_a_wait_that_outlives_its_loop_ends_without_a_word(
     _ = gc.collect()
     assert not complaints
     assert not recwarn.list
+
+
+async def test_a_predicate_that_cancels_loses_no_event() -> None:
+    """Whatever a predicate raises is its waiter's, wrapped where a future could not bring it; the event is handled."""
+    bus = EventBus()
+    bus.on(Reply, lambda event: "handled")
+    cancelled = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    empty: list[Any] = []
+    expected = [
+        bus.expect(Reply, predicate=lambda _: cancelled.result()),
+        bus.expect(Reply, exclude=lambda _: next(iter(empty))),
+    ]
+
+    assert await bus.dispatch(Reply()).event_result() == "handled"
+
+    for one, name in zip(expected, ("CancelledError", "StopIteration"), strict=True):
+        with pytest.raises(RuntimeError, match=rf"expect\(Reply\) raised {name}"):
+            await one
+
+
+async def test_a_predicate_may_dispatch_what_its_own_wait_is_for() -> None:
+    """The waiter gets the first event that fits, and both are handled."""
+    bus = EventBus()
+    bus.on(Reply, lambda event: "handled")
+    inner = [Reply()]
+
+    def fits(event: Reply) -> bool:
+        if event is not inner[0]:
+            bus.dispatch(inner[0])
+        return True
+
+    expected = bus.expect(Reply, predicate=fits)
+    outer = bus.dispatch(Reply())
+
+    assert await expected is inner[0]
+    assert [await outer.event_result(), await inner[0].event_result()] == ["handled", "handled"]
+
+
+async def test_expect_after_the_end_of_the_bus_is_refused() -> None:
+    """Nothing will be dispatched any more, so nobody may wait for it; nor does a handler make sense."""
+    bus = EventBus()
+    await bus.stop(clear=True)
+
+    with pytest.raises(BusClosed, match="make a new EventBus"):
+        await bus.expect(Reply)
+    with pytest.raises(BusClosed):
+        bus.on(Reply, lambda event: "never")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import msgspec
@@ -408,3 +409,24 @@ def test_R31_senseless_options_are_refused(option: str, value: Any, expected: ty
     with pytest.raises(expected, match=option):
         EventBus(**options)
     assert set(EventBus.all_instances) <= before
+
+
+async def test_log_tree_shows_every_event_once() -> None:
+    """Also one whose parent was named by hand, even as itself: it was dispatched by no handler, so it is a root."""
+    bus = EventBus(name="Tree")
+
+    async def ask(event: BaseEvent[Any]) -> str:
+        await bus.dispatch(BaseEvent[Any](event_type="Below"))
+        return "asked"
+
+    bus.on("Ask", ask)
+    bus.on("Below", lambda event: "below")
+    first = await bus.dispatch(BaseEvent[Any](event_type="Ask"))
+    await bus.dispatch(BaseEvent[Any](event_type="ByHand", event_parent_id=first.event_id))
+    own = BaseEvent[Any](event_type="Own")
+    own.event_parent_id = own.event_id
+    await bus.dispatch(own)
+
+    assert re.findall(r"Tree$|\w+(?=#)|Tree\.\w+", bus.log_tree(), re.MULTILINE) == [
+        *("Tree", "Ask", "Tree.ask", "Below", "ByHand", "Own"),
+    ]

@@ -552,3 +552,9 @@ def test_R30_two_halves_make_a_whole() -> None:
     assert len(told) == 1, told
     assert "first_heavy" in told[0]
     assert "second_heavy" in told[0]
+
+
+def test_R30_a_process_that_was_large_before_is_told_too() -> None:
+    """Growth is not seen below a peak that the process has had, or has got from the one that started it."""
+    told = run("large = b'x' * 200_000_000\ndel large\n" + HEAVY, 10, 4).splitlines()
+    assert len(told) == 1, told

@@ -254,3 +254,21 @@ def test_R25_a_coroutine_that_blocks_is_reported_afterwards(caplog: pytest.LogCa
 
     assert asyncio.run(main()) == "blocked"
     assert len(lines(caplog, "busy")) == 1
+
+
+async def test_R29_children_that_are_gathered_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    """A handler that awaits its children in tasks waits for them, and for nothing of its own."""
+    bus = EventBus(slow_handler_seconds=10)
+
+    async def gather(event: Job) -> str:
+        children = [bus.dispatch(LongChild()), bus.dispatch(LongChild())]
+        await asyncio.gather(*children)
+        return "done"
+
+    bus.on(Job, gather)
+    bus.on(LongChild, crawl)
+    await bus.dispatch(Job(event_timeout=None))
+
+    (line,) = lines(caplog, "gather")
+    assert line.count("LongChild#") == 2
+    assert "its children" in line

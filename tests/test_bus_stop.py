@@ -789,3 +789,56 @@ async def test_R21_a_patient_stop_cuts_off_what_waits_for_the_handler_that_calls
     (child,) = event.event_children
     assert (await child).event_status == "completed"
     assert records(child)[0].result == "stopped"
+
+
+async def test_a_stop_that_is_cancelled_stops_nothing() -> None:
+    """While it waits it has cut off nothing: the bus goes on, is not called stopped, and keeps its name."""
+    bus = EventBus()
+    gate = asyncio.Event()
+
+    async def wait(event: Job) -> str:
+        await gate.wait()
+        return "done"
+
+    bus.on(Job, wait)
+    event = bus.dispatch(Job())
+    stopping = asyncio.ensure_future(bus.stop(timeout=math.inf))
+    await turns()
+    stopping.cancel()
+    await turns()
+
+    assert (bus.stopped, event.event_status) == (False, "started")
+    gate.set()
+    assert await event.event_result() == "done"
+    assert await bus.dispatch(Job()).event_result() == "done"
+
+
+async def test_clear_must_be_true_or_false() -> None:
+    """A text would be true: the bus would end for good."""
+    bus = EventBus()
+    wrong: Any = "no"
+
+    with pytest.raises(BubusError, match="clear='no' must be True or False"):
+        await bus.stop(clear=wrong)
+    await bus.dispatch(Job())
+
+
+def test_a_loop_that_ends_with_work_in_hand_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever forgot to await would not know otherwise: one warning counts what was cut off."""
+    events: list[Job] = []
+
+    async def wait(event: Job) -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    async def main() -> None:
+        bus = EventBus(name="Forgetful")
+        bus.on(Job, wait)
+        events.extend(bus.dispatch(Job()) for _ in range(3))
+        await turns()
+
+    asyncio.run(main())
+
+    assert {event.event_status for event in events} == {"completed"}
+    [line] = [record.getMessage() for record in caplog.records if "await them" in record.getMessage()]
+    assert line.startswith("bus Forgetful: the event loop ended, or cancelled its tasks, with 3 events not done")

@@ -396,3 +396,42 @@ def test_R1_threads_make_buses_at_the_same_time() -> None:
             assert list(pool.map(run, range(THREADS), timeout=WATCHDOG)) == [200] * THREADS
     finally:
         sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_R1_a_handler_is_outside_in_the_loop_of_another_thread(ends: bool) -> None:
+    """`asyncio.to_thread` copies the context; what is dispatched there is no child, and lives and ends in its loop."""
+    bus = EventBus()
+    begun, go_on = threading.Event(), threading.Event()
+    inner: list[Inner] = []
+
+    async def elsewhere() -> None:
+        other = EventBus()
+
+        async def wait(event: Inner) -> int:
+            begun.set()
+            await asyncio.to_thread(go_on.wait)
+            return 1
+
+        other.on(Inner, wait)
+        inner.append(other.dispatch(Inner()))
+        await inner[0]
+        await other.stop()
+
+    async def outer(event: Outer) -> int:
+        tasks.append(asyncio.ensure_future(asyncio.to_thread(asyncio.run, elsewhere())))
+        await asyncio.to_thread(begun.wait)
+        if not ends:
+            await asyncio.Event().wait()  # until the timeout
+        return 2
+
+    tasks: list[asyncio.Future[None]] = []
+    bus.on(Outer, outer)
+    event = await bus.dispatch(Outer(event_timeout=None if ends else 0.05))
+
+    assert event.event_children == []
+    assert inner[0].event_parent_id is None
+    assert inner[0].event_completed_at is None
+    go_on.set()
+    await asyncio.gather(*tasks)
+    assert [result.result for result in inner[0].event_results.values()] == [1]

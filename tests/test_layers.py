@@ -27,7 +27,7 @@ TABLE = """
 0.35 _foreign
 0.4  _words _body
 1    _alarm _guard _context _state _tree _fields _statistics _registry _callables     bridges._nats_client
-1.05 _picks _json_text
+1.05 _picks _json_text _predicates
 1.1  _seconds _faults _policy _slots _dump _versions
 1.15 _functions                                              bridges._base
 1.2  _temporal _containers _records
