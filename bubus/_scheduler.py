@@ -629,7 +629,7 @@ class Scheduler:
             if not guard.resting:
                 reason = "its event loop ended, or cancelled its tasks; dispatch again in a loop that goes on"
                 count = len(self._queue) + len(self._running)
-                logger.warning(_CUT_OFF, escape(self.bus_name), count)
+                logger.info(_CUT_OFF, escape(self.bus_name), count)  # no warning: that would show on stderr, unasked
                 self.cut_all(BusStopped(f"bus {self.bus_name!r} was cut off: {reason}"))
                 self.stopped = True
 
