@@ -9,7 +9,13 @@ from bubus._bus import EventBus
 from bubus._event import BaseEvent
 from bubus._types import T_EventResultType
 from bubus.models import (
+    AsyncEventHandlerClassMethod,
+    AsyncEventHandlerFunc,
+    AsyncEventHandlerMethod,
     EventHandler,
+    EventHandlerClassMethod,
+    EventHandlerFunc,
+    EventHandlerMethod,
     PythonIdentifierStr,
     PythonIdStr,
     UUIDStr,
@@ -19,9 +25,15 @@ from bubus.models import (
 )
 
 __all__ = [
+    "AsyncEventHandlerClassMethod",
+    "AsyncEventHandlerFunc",
+    "AsyncEventHandlerMethod",
     "BaseEvent",
     "EventBus",
     "EventHandler",
+    "EventHandlerClassMethod",
+    "EventHandlerFunc",
+    "EventHandlerMethod",
     "EventPatternType",
     "PythonIdStr",
     "PythonIdentifierStr",
