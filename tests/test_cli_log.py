@@ -211,6 +211,11 @@ def test_check_repair_takes_damage_out_and_keeps_it(path: Path) -> None:
     assert path.with_name("events.jsonl.corrupt").read_bytes() == damaged[1] + damaged[3]
     WriteAheadLog(path).close()
     assert mend(path) == 0
+    assert "lines are missing in 1 places" in result.stdout
+    again = run("log", "check", path, "--repair")
+    assert again.exit_code == 1
+    assert "lines are missing in 1 places" in again.stdout
+    assert "nothing is lost" not in again.stdout
 
 
 def test_check_repair_of_a_torn_end_loses_nothing(path: Path) -> None:

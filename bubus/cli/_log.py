@@ -120,10 +120,26 @@ def check(file: Path, *, repair: bool) -> None:
         beside = look_beside(file, faults)
         click.echo("\n".join((f"{lines} good lines, {faults.count} faults", *beside.told())))
         if repair:
-            moved = mend(file)
-            click.echo(f"moved {moved} damaged lines to {escape(file.name)}.corrupt" if moved else "nothing is lost")
-            raise click.exceptions.Exit(int(moved > 0))
+            moved, missing = mend(file), _count_faults(file)
+            click.echo("\n".join(_mended(file, moved, missing)))
+            raise click.exceptions.Exit(int(moved + missing > 0))
     faults.exit()
+
+
+def _count_faults(file: Path) -> int:
+    faults: list[LogDamagedError] = []
+    for _ in records(file, faults.append):
+        pass
+    return len(faults)
+
+
+def _mended(file: Path, moved: int, missing: int) -> Generator[str]:
+    if moved:
+        yield f"moved {moved} damaged lines to {escape(file.name)}.corrupt"
+    if missing:
+        yield f'lines are missing in {missing} places, which nothing can mend; --skip and on_error="skip" pass over them'
+    if not moved and not missing:
+        yield "nothing is lost"
 
 
 @log.command()
