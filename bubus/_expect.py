@@ -108,7 +108,7 @@ class Expectation(Coroutine[object, None, E], Generic[E]):
                 raise
             raise WaitTimeout(
                 f"no expected {describe_key(waiting.key)} was dispatched on bus {waiting.bus!r} within "
-                + f"{waiting.seconds:g} s; call expect() before what causes it"
+                + f"{waiting.seconds:g} s; call expect() before what causes it, and in a handler await that cause too"
             ) from None
         finally:
             self._unregister()

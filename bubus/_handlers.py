@@ -121,7 +121,8 @@ def check_handler(handler: object) -> AnyHandler:
         HandlerError: If not.
     """
     if not callable(handler):
-        raise HandlerError(f"{describe_value(handler)} is not callable: a handler takes one event")
+        remedy = "write .dispatch behind a bus to forward to it" if hasattr(handler, "dispatch") else "it takes one event"
+        raise HandlerError(f"{describe_value(handler)} is not callable, as a handler must be: {remedy}")
     if is_generator_function(handler):
         raise HandlerError(
             f"{handler_name(handler)} has a `yield` in its body, so that a call makes a generator and runs nothing: "

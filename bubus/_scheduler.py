@@ -260,7 +260,7 @@ class Scheduler:
         if call is None or call.event is not event:
             raise AlreadyDispatchedError(
                 f"{event.event_type}#{event.event_id[-4:]} was already dispatched on bus {self.bus_name!r}; "
-                + "dispatch a new event, or a copy with an id of its own"
+                + "dispatch a new event, or event.model_copy(update={'event_id': bubus.models.uuid7str()})"
             )
 
     def refuse_if_closed(self) -> None:
