@@ -121,7 +121,7 @@ def check_handler(handler: object) -> AnyHandler:
         HandlerError: If not.
     """
     if not callable(handler):
-        remedy = "write .dispatch behind a bus to forward to it" if hasattr(handler, "dispatch") else "it takes one event"
+        remedy = "to forward, write .dispatch behind a bus" if hasattr(handler, "dispatch") else "it takes one event"
         raise HandlerError(f"{describe_value(handler)} is not callable, as a handler must be: {remedy}")
     if is_generator_function(handler):
         raise HandlerError(

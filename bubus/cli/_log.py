@@ -137,7 +137,7 @@ def _mended(file: Path, moved: int, missing: int) -> Generator[str]:
     if moved:
         yield f"moved {moved} damaged lines to {escape(file.name)}.corrupt"
     if missing:
-        yield f'lines are missing in {missing} places, which nothing can mend; --skip and on_error="skip" pass over them'
+        yield f'lines are missing in {missing} places, which nothing mends; --skip and on_error="skip" pass over them'
     if not moved and not missing:
         yield "nothing is lost"
 
