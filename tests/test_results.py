@@ -586,3 +586,37 @@ async def test_why_there_is_no_result_is_told_in_words(handlers: int, who: str) 
     event = await bus.dispatch(BaseEvent[Any](event_type="Ask"))
     with pytest.raises(NoResultError, match=f"^{who} Ask returned (no|a) wanted value"):
         await event.event_result()
+
+
+async def test_the_safe_summary_has_metadata_and_nothing_of_the_payload() -> None:
+    """It can be logged: no field, extra, result or error of the program's is in it."""
+
+    class Secret(BaseEvent[str]):
+        password: str
+
+    bus = EventBus()
+
+    async def tell(event: Secret) -> str:
+        await bus.dispatch(Ask())
+        return f"result {event.password}"
+
+    def fail(event: Secret) -> str:
+        raise ValueError(f"error {event.password}")
+
+    bus.on(Secret, tell)
+    bus.on(Secret, fail)
+    event = await bus.dispatch(Secret(password="hunter2", note="hunter2"))
+
+    summary = event.event_log_safe_summary()
+    assert "hunter2" not in str(summary)
+    assert summary == {
+        "event_type": "Secret",
+        "event_id": event.event_id,
+        "event_parent_id": None,
+        "event_path": [bus.name],
+        "event_status": "completed",
+        "event_created_at": event.event_created_at.isoformat(),
+        "handlers": 2,
+        "errors": 1,
+        "children": 1,
+    }
