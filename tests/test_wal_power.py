@@ -12,7 +12,7 @@ import pytest
 
 from bubus.errors import LogOpenError
 from bubus.wal import WriteAheadLog, records
-from bubus.wal._appender import Untrusted
+from bubus.wal._appender import Appender, Untrusted
 from bubus.wal._journal import Journal
 from bubus.wal._names import rotated
 from tests.test_wal_journal import accept, complete, left
@@ -351,3 +351,19 @@ async def test_a_full_disk_does_not_take_the_file_numbers(tmp_path: Path) -> Non
     assert refused
     assert [file.name for file in await _rotate(log, Acks())] == ["events.jsonl.000002"]
     log.close()
+
+
+def test_a_file_that_could_not_be_opened_again_is_not_called_safe(tmp_path: Path) -> None:
+    """A renaming closes it for a moment: after a failure there, what no sync has covered is not on the disk."""
+    disk = FaultDisk()
+    file = Appender(disk, tmp_path / "one")
+    file.write(b"safe\n")
+    file.sync()
+    file.write(b"not yet\n")
+    disk.plan = Plan("open", disk.calls["open"] + 1)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        file.rename(tmp_path / "two")
+    with pytest.raises(Untrusted, match="could not be opened again"):
+        file.sync()
+    assert file.safe == len(b"safe\n")

@@ -97,6 +97,8 @@ class Appender:
 
         """
         if self._fd < 0:
+            if self.size > self.safe:
+                raise Untrusted(OSError(errno.EBADF, "the file could not be opened again", str(self.path)))
             return
         size = self.size
         try:
