@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, SupportsIndex, cast
 
 import attrs
@@ -79,10 +80,8 @@ class Call(EventResult[object]):
 
     @override
     def __await__(self) -> Generator[object, None, object]:
-        if not self.settled:
-            with waiting_for_result(self):
-                return (yield from super().__await__())
-        return (yield from super().__await__())
+        with nullcontext() if self.settled else waiting_for_result(self):
+            return (yield from super().__await__())
 
     @property
     def event(self) -> AnyEvent:

@@ -274,11 +274,9 @@ def _wrapped(compiler: Compiler, annotation: object) -> Validator | None:
 
 def _alias(compiler: Compiler, annotation: object) -> Validator | None:
     """Look through ``type X = …``, which may contain itself."""
-    origin = bare(annotation)
-    if not is_type_alias(origin):
+    if not is_type_alias(bare(annotation)):
         return None
-    mapping: dict[object, object] = dict(zip(origin.__type_params__, arguments_of(annotation), strict=False))
-    value = substitute(alias_value(origin), mapping)
+    value = alias_value(annotation)
     return compiler.record(annotation, lambda: compiler.top(value))
 
 

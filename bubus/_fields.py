@@ -9,17 +9,19 @@ import sys
 import types
 from collections import Counter
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, cast
 
 import attrs
 import typing_extensions as te
 
 from bubus._field_info import FieldInfo
 from bubus._foreign import translated
-from bubus._generics import is_class_variable
+from bubus._generics import is_class_variable, substitute
 from bubus._hints import hint
 from bubus._narrow import (
+    arguments_of,
     attribute,
+    bare,
     dataclass_fields,
     is_class,
     is_dataclass,
@@ -107,18 +109,20 @@ class Scope:
         return found
 
 
-def alias_value(alias: te.TypeAliasType) -> object:
+def alias_value(annotation: object) -> object:
     """
-    Return what a named type stands for, which may contain its name.
+    Return what a named type stands for, with what *annotation* fills in; it may contain its name.
 
     Raises:
         UnknownName: If another name in it does not exist (yet).
     """
+    alias = cast("te.TypeAliasType", bare(annotation))
     try:
         value = attribute(alias, "__value__")
     except NameError as error:  # Python's own looks its names up now
         raise UnknownName(str(error)) from None
-    return Scope(alias.__module__ or "", {alias.__name__: alias}).resolve(value)
+    value = Scope(alias.__module__ or "", {alias.__name__: alias}).resolve(value)
+    return substitute(value, dict(zip(alias.__type_params__, arguments_of(annotation), strict=False)))
 
 
 def _local_names(frame: types.FrameType | None) -> Iterator[Mapping[str, object]]:

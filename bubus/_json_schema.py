@@ -224,14 +224,9 @@ def _wrapped(maker: SchemaMaker, annotation: object) -> Schema | None:
     origin, arguments = origin_of(annotation), arguments_of(annotation)
     alias = origin or annotation
     if is_type_alias(alias):
-        return _alias(maker, annotation, alias)
+        value = alias_value(annotation)
+        return maker.reference(annotation, alias.__name__, lambda: maker.of(value))
     return maker.of(arguments[0]) if origin in WRAPPERS else None
-
-
-def _alias(maker: SchemaMaker, annotation: object, origin: te.TypeAliasType) -> Schema:
-    mapping: dict[object, object] = dict(zip(origin.__type_params__, arguments_of(annotation), strict=False))
-    value = substitute(alias_value(origin), mapping)
-    return maker.reference(annotation, origin.__name__, lambda: maker.of(value))
 
 
 def _annotated(maker: SchemaMaker, annotation: object) -> Schema | None:

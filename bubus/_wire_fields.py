@@ -111,7 +111,7 @@ def writer_of(annotation: object, owner: str) -> Writer | None:
     if kind is typing.Annotated or kind in WRAPPERS:
         return writer_of(arguments[0], owner)
     if is_type_alias(kind):
-        return _later(kind, owner)
+        return _later(annotation, owner)
     if _is_record(kind):
         return functools.partial(_write_record, annotation)
     return None if kind in NO_TYPES_INSIDE else _container(kind, arguments, owner)
@@ -127,13 +127,13 @@ def _plain_writer(annotation: object) -> Writer:
     return write
 
 
-def _later(alias: te.TypeAliasType, owner: str) -> Writer:
+def _later(annotation: object, owner: str) -> Writer:
     """Return what writes values of a named type, which may contain itself."""
     made: list[Writer | None] = []
 
     def write(value: object) -> object:
         if not made:
-            made.append(writer_of(alias_value(alias), owner))
+            made.append(writer_of(alias_value(annotation), owner))
         return value if made[0] is None else made[0](value)
 
     return write
